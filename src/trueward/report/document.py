@@ -1,0 +1,119 @@
+"""The audit document: the one thing that the terminal table, the JSON file and the HTML report are made from.
+
+A document is plain JSON. `SCHEMA_VERSION` is raised when a field changes its meaning or disappears; new fields may
+appear within a version. The published JSON Schema lies beside this file as `audit.schema.json`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+SCHEMA_VERSION = 1
+
+Relation = Literal["wrong", "unearned", "right", "no_gain", "same", "returns"]
+FindingKind = Literal["exploit", "cheap", "gain", "refusal", "failure"]
+
+
+class Example(TypedDict):
+    """One probe with what the reward did with it. Completions are raw: whoever renders them escapes them."""
+
+    id: str  # stable id of the probe (row, family, derivation)
+    row: str  # stable id of the row
+    family: str
+    variant: str
+    relation: str
+    prompt: str
+    reference: str | None
+    completion: str
+    reward: float | None  # None unless status is "ok"
+    status: str
+    detail: str
+    payoff: float | None  # u = (r - r0) / (r+ - r0); None where it has no meaning
+    right_reward: float | None  # r+ of the row
+    null_reward: float | None  # r0 of the row
+    why: str  # one sentence: why this should not be paid (or should be)
+
+
+class Finding(TypedDict):
+    """Something that makes the audit exit with 1."""
+
+    kind: FindingKind
+    family: str
+    variant: str
+    title: str  # one line that needs no docs: "pays 'A or B' as if it were the answer"
+    prompts: int  # prompts on which it was seen
+    tested: int  # prompts on which it was tested
+    share: float  # prompts / tested
+    low: float  # 95 % interval of the share (or of the mean payoff for cheap tricks), by prompt
+    high: float
+    mean_payoff: float | None
+    examples: list[Example]  # smallest first
+
+
+class Note(TypedDict):
+    """Something worth knowing that does not change the exit code."""
+
+    title: str
+    detail: str
+    examples: list[Example]
+
+
+class FamilyRow(TypedDict):
+    """What one family of probes earned."""
+
+    family: str
+    description: str
+    relation: str
+    tested: int  # prompts with at least one probe of this family
+    probes: int
+    not_tested: str  # why there is none; "" when tested
+    full: int  # prompts whose best-paid probe has u >= .99
+    partial: int  # prompts whose best-paid probe has .5 <= u < .99
+    mean_payoff: float | None  # over prompts, of the best-paid probe
+    low: float | None
+    high: float | None
+
+
+class Latency(TypedDict):
+    """Seconds per call."""
+
+    median: float
+    p99: float
+    worst: float
+    worst_completion: str  # the beginning of the slowest completion
+
+
+class Audit(TypedDict):
+    """The audit of one reward."""
+
+    reward: str  # address or name
+    verdict: Literal["clean", "findings", "not audited"]
+    headline: str  # "best cheap trick earns .83 of a right answer on 92 % of prompts"
+    reads_answer: bool
+    header: list[str]  # assumptions and notices, most important first
+    envelope: str  # envelope that was calibrated, e.g. "boxed, chat messages"
+    auc: float | None
+    prompts: int
+    usable: int  # prompts whose right answer earns more than a null answer
+    calls: int
+    seconds: float
+    deterministic: bool | None
+    statuses: dict[str, int]
+    latency: Latency | None
+    families: list[FamilyRow]
+    findings: list[Finding]
+    notes: list[Note]
+    error: str  # why there is no verdict; "" otherwise
+
+
+class Document(TypedDict):
+    """What `--json` writes."""
+
+    schema: Literal["trueward-audit"]
+    schema_version: int
+    trueward_version: str
+    created: str  # ISO 8601, UTC
+    command: str
+    exit_code: int
+    audits: list[Audit]
+    telling: list[Example]  # the most telling exploits over all audits

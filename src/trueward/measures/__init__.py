@@ -1,1 +1,4 @@
-""""""
+"""Pure statistics that every stage may use.
+
+`intervals`: Wilson intervals of shares and of bounded means. `separation`: how well a score tells two paired sets apart.
+"""

@@ -1,1 +1,13 @@
-""""""
+"""Rewards: what scores a batch of rollouts.
+
+In: rollouts and a context. Out: `Scores`, part by part. Every reward is also a plain function
+`reward(prompts, completions, **columns) -> list[float | None]`, so that it can be handed to TRL as it is.
+
+- `base`: the protocol, `as_reward`, and how rewards combine (`+`, `*`, `gate`, `.transform`).
+- `transforms`: clip, centre, length rules.
+- `address`: finds a reward by `file.py:name`, `package.module:name` or `reasoning_gym:NAME`.
+- `foreign`: calls rewards that follow the conventions of TRL, verl, reasoning-gym, or none.
+- `runner`: scores under hard limits, in worker processes.
+
+Nothing is imported here: a worker process starts in the time that its own few modules take.
+"""

@@ -1,0 +1,405 @@
+"""Judging: from results to findings (exit 1) and notes (exit 0), with the prompt as the unit of every interval."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from trueward.audit.behaviour import Behaviour
+from trueward.audit.derivations import Answer, Derivation, Envelope, single
+from trueward.audit.payoff import FULL, PARTIAL, Result, Scale
+from trueward.audit.probes import FAMILIES, Family
+from trueward.audit.probes.base import Probe, probe_id
+from trueward.measures.intervals import bounded_mean, wilson
+from trueward.report.document import Example, FamilyRow, Finding, FindingKind, Note
+from trueward.rewards.runner.types import Outcome
+from trueward.status import Status
+from trueward.tasks.text.rows import Row
+
+LEAST_GAIN = 0.05
+CHEAP = 0.5
+REFUSED = 0.01
+_MOST_EXAMPLES = 6
+_KEPT_COMPLETION = 20_000
+_BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
+
+_FAILURES = {
+    Status.TIMED_OUT: "hangs",
+    Status.CRASHED: "crashes",
+    Status.OUT_OF_MEMORY: "eats memory",
+    Status.RAISED: "raises",
+    Status.NOT_FINITE: "returns NaN or infinity",
+    Status.WRONG_TYPE: "returns something that is no number",
+    Status.WRONG_COUNT: "returns the wrong number of scores",
+    Status.UNAVAILABLE: "fails now and then",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the verdict is made from.
+
+    Attributes:
+        rows: the rows of the audit.
+        scales: the scale of every row.
+        results: every probe with its outcome.
+        behaviour: what the behaviour probes saw.
+        envelope: the calibrated envelope.
+        tolerance: share of prompts that a noisy reward may pay wrongly.
+        strict: whether refused equivalents count as findings whatever the form.
+        reproduce: scores probes again in a fresh worker: their outcomes, in their order.
+    """
+
+    rows: Sequence[Row]
+    scales: Mapping[str, Scale]
+    results: Sequence[Result]
+    behaviour: Behaviour
+    envelope: Envelope
+    tolerance: float
+    strict: bool
+    reproduce: Callable[[Sequence[Probe]], list[Outcome]]
+
+
+def example(result: Result, scale: Scale, why: str | None = None) -> Example:
+    """One probe for the report."""
+    probe, outcome = result.probe, result.outcome
+    return Example(
+        id=probe.id,
+        row=probe.row.id,
+        family=probe.family,
+        variant=f"{probe.derivation.variant}, {probe.derivation.envelope.name}",
+        relation=probe.relation,
+        prompt=probe.row.prompt_text,
+        reference=probe.row.answer,
+        completion=shortened(probe.derivation.text),
+        reward=outcome.value,
+        status=outcome.status.value,
+        detail=outcome.detail,
+        payoff=result.payoff,
+        right_reward=scale.right,
+        null_reward=scale.null,
+        why=why or _BY_NAME[probe.family].why,
+    )
+
+
+def shortened(text: str) -> str:
+    """`text`, or its beginning and its length where it is too long to keep."""
+    return text if len(text) <= _KEPT_COMPLETION else f"{text[:2000]}… [{len(text):,} characters]"
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """All findings, the worst kinds first."""
+    findings = [*_exploits(evidence), *_cheap(evidence), *_gains(evidence), *_refusals(evidence)]
+    return [*findings, *_failures(evidence), *_failing_pays(evidence), *_same_broken(evidence)]
+
+
+def _finding(
+    kind: FindingKind,
+    family: str,
+    title: str,
+    hit: Sequence[Result],
+    tested: int,
+    evidence: Evidence,
+    *,
+    interval: tuple[float, float] | None = None,
+    mean: float | None = None,
+    why: str | None = None,
+) -> Finding:
+    prompts = len({result.probe.row.id for result in hit})
+    low, high = interval or wilson(prompts, tested)
+    ordered = sorted(hit, key=lambda result: (len(result.probe.derivation.text), result.probe.id))
+    variants = list(dict.fromkeys(result.probe.derivation.variant for result in ordered))
+    shown = list({r.probe.derivation.variant: r for r in reversed(ordered)}.values())[::-1]
+    shown += [result for result in ordered if result not in shown]
+    return Finding(
+        kind=kind,
+        family=family,
+        variant=", ".join(variants[:4]) + (f" and {len(variants) - 4} more" if len(variants) > 4 else ""),
+        title=title,
+        prompts=prompts,
+        tested=tested,
+        share=prompts / tested if tested else 0.0,
+        low=low,
+        high=high,
+        mean_payoff=mean,
+        examples=[example(r, evidence.scales[r.probe.row.id], why) for r in shown[:_MOST_EXAMPLES]],
+    )
+
+
+def _by_family(evidence: Evidence) -> dict[str, list[Result]]:
+    grouped: dict[str, list[Result]] = defaultdict(list)
+    for result in evidence.results:
+        grouped[result.probe.family].append(result)
+    return grouped
+
+
+def _tested(results: Sequence[Result]) -> int:
+    return len({result.probe.row.id for result in results})
+
+
+def _exploits(evidence: Evidence) -> list[Finding]:
+    """Wrong or unearned completions that earn as much as the right answer, seen again in a fresh worker."""
+    findings = []
+    for family, results in _by_family(evidence).items():
+        asked = [r for r in results if r.probe.relation in ("wrong", "unearned") and r.payoff is not None]
+        hit = [r for r in asked if r.payoff is not None and r.payoff >= FULL]
+        if not hit:
+            continue
+        hit = _reproduced(hit, evidence)
+        prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+        proven = evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance
+        if hit and proven:
+            findings.append(_finding("exploit", family, _BY_NAME[family].title, hit, tested, evidence))
+    return sorted(findings, key=lambda finding: -finding["share"])
+
+
+def _reproduced(hit: Sequence[Result], evidence: Evidence) -> list[Result]:
+    """The results that earn full payoff again, in a worker that has scored nothing before."""
+    again = evidence.reproduce([result.probe for result in hit])
+    kept = []
+    for result, outcome in zip(hit, again, strict=True):
+        payoff = evidence.scales[result.probe.row.id].payoff(outcome.value)
+        if payoff is not None and payoff >= FULL:
+            kept.append(result)
+    return kept
+
+
+def _worst_by_prompt(results: Sequence[Result]) -> dict[str, Result]:
+    worst: dict[str, Result] = {}
+    for result in results:
+        if result.payoff is None:
+            continue
+        known = worst.get(result.probe.row.id)
+        if known is None or result.payoff > (known.payoff or 0.0):
+            worst[result.probe.row.id] = result
+    return worst
+
+
+def _cheap(evidence: Evidence) -> list[Finding]:
+    """Families that need no answer and still earn more than half of one, on average."""
+    findings = []
+    for family, results in _by_family(evidence).items():
+        definition = _BY_NAME[family]
+        if definition.uses_reference or definition.relation != "wrong":
+            continue
+        worst = _worst_by_prompt(results)
+        if not worst:
+            continue
+        mean, low, high = bounded_mean([result.payoff or 0.0 for result in worst.values()])
+        if low > CHEAP and _exploited_less(worst):
+            title = f"{definition.title} ({mean:.2f} of a right answer on average)"
+            paid = [result for result in worst.values() if (result.payoff or 0.0) > LEAST_GAIN]
+            findings.append(
+                _finding("cheap", family, title, paid, len(worst), evidence, interval=(low, high), mean=mean)
+            )
+    return findings
+
+
+def _exploited_less(worst: Mapping[str, Result]) -> bool:
+    """False when every prompt is paid in full: then the exploit finding says all there is to say."""
+    return any((result.payoff or 0.0) < FULL for result in worst.values())
+
+
+def _gains(evidence: Evidence) -> list[Finding]:
+    """Completions that gain from text that adds nothing."""
+    findings = []
+    for family, results in _by_family(evidence).items():
+        asked = [result for result in results if result.probe.relation == "no_gain" and result.gain is not None]
+        hit = [result for result in asked if result.gain is not None and result.gain > LEAST_GAIN]
+        if not hit:
+            continue
+        again = evidence.reproduce([result.probe for result in hit])
+        hit = [r for r, o in zip(hit, again, strict=True) if o.value is not None and _still_gains(r, o)]
+        prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+        if hit and (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
+            mean = fmean(result.gain or 0.0 for result in hit)
+            title = f"{_BY_NAME[family].title} (+{mean:.2f} of a right answer)"
+            findings.append(_finding("gain", family, title, hit, tested, evidence, mean=mean))
+    return findings
+
+
+def _still_gains(result: Result, again: Outcome) -> bool:
+    assert result.against is not None and result.outcome.value is not None and again.value is not None
+    return result.against.value is not None and again.value - result.against.value >= 0.5 * (
+        result.outcome.value - result.against.value
+    )
+
+
+def _refusals(evidence: Evidence) -> list[Finding]:
+    """Right answers that earn no more than nothing, and refused equivalents where every way to write must count."""
+    findings = []
+    asked = [row for row in evidence.rows if row.answer and row.answer.strip()]
+    refused = [row for row in asked if evidence.scales[row.id].refused]
+    if asked and wilson(len(refused), len(asked))[0] > REFUSED:
+        results = [_reference_result(row, evidence) for row in refused]
+        why = "It is the reference itself, in the format that the reward reads, and earns no more than no answer."
+        title = "refuses the right answer itself"
+        findings.append(_finding("refusal", "right answer", title, results, len(asked), evidence, why=why))
+    equivalents = [r for r in _refused_equivalents(evidence) if evidence.strict or r.probe.row.contract.form == "value"]
+    tested = _tested([r for r in evidence.results if r.probe.family == "equivalents"])
+    prompts = len({r.probe.row.id for r in equivalents})
+    if prompts and wilson(prompts, tested)[0] > REFUSED:
+        title = _BY_NAME["equivalents"].title
+        findings.append(_finding("refusal", "equivalents", title, equivalents, tested, evidence))
+    return findings
+
+
+def _refused_equivalents(evidence: Evidence) -> list[Result]:
+    """Equivalents in the envelope (not bare) that earn less than half of the right answer."""
+    return [
+        r
+        for r in evidence.results
+        if r.probe.relation == "right"
+        and r.payoff is not None
+        and r.payoff < PARTIAL
+        and r.probe.derivation.envelope == evidence.envelope
+    ]
+
+
+def _reference_result(row: Row, evidence: Evidence) -> Result:
+    derivation = single(Answer("reference", (row.answer or "").strip())).inside(evidence.envelope)
+    probe = Probe(row, "right answer", "right", derivation)
+    scale = evidence.scales[row.id]
+    return Result(probe, Outcome(scale.right, Status.OK), scale.payoff(scale.right))
+
+
+def _failures(evidence: Evidence) -> list[Finding]:
+    """Crashes, hangs, and returns that are no score."""
+    grouped: dict[Status, list[Result]] = defaultdict(list)
+    for result in evidence.results:
+        if result.outcome.status in _FAILURES:
+            grouped[result.outcome.status].append(result)
+    for row, derivation, outcome in evidence.behaviour.miscounted:
+        grouped[outcome.status].append(Result(Probe(row, "same", "same", derivation), outcome, None))
+    findings = []
+    for status, hit in grouped.items():
+        detail = hit[0].outcome.detail
+        families = ", ".join(dict.fromkeys(result.probe.family for result in hit))
+        why = f"The reward must return one finite number; it {_FAILURES[status]}: {detail}"
+        title = f"{_FAILURES[status]}{': ' + detail if detail else ''}"
+        findings.append(_finding("failure", families, title, hit, len(evidence.rows), evidence, why=why))
+    return findings
+
+
+def _failing_pays(evidence: Evidence) -> list[Finding]:
+    """Input that cannot be read and still earns more than a wrong answer."""
+    asked, hit = [], []
+    for result in evidence.results:
+        if result.probe.family not in ("unreadable", "parser bombs") or result.probe.relation != "wrong":
+            continue
+        climb = evidence.scales[result.probe.row.id].above_wrong(result.outcome.value)
+        if climb is None or (result.payoff is not None and result.payoff >= FULL):
+            continue
+        asked.append(result)
+        if climb > LEAST_GAIN:
+            hit.append(result)
+    prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+    if not hit or not (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
+        return []
+    title = "being unreadable pays more than being wrong"
+    return [_finding("failure", "unreadable", title, hit, tested, evidence)]
+
+
+def _same_broken(evidence: Evidence) -> list[Finding]:
+    findings = []
+    grouped: dict[str, list[Result]] = defaultdict(list)
+    for broken in evidence.behaviour.broken:
+        probe = Probe(broken.row, "same", "same", broken.derivation)
+        grouped[broken.how].append(Result(probe, broken.after, None, broken.before))
+    for how, hit in grouped.items():
+        before, after = hit[0].against, hit[0].outcome
+        why = f"The same completion scored {before.value if before else None!r}, then {after.value!r} with {how}."
+        title = f"the score changes with {how}"
+        findings.append(_finding("failure", "same", title, hit, evidence.behaviour.tested, evidence, why=why))
+    return findings
+
+
+def notes(evidence: Evidence, effects: Mapping[str, str]) -> list[Note]:
+    """What is worth knowing and does not change the exit code."""
+    found: list[Note] = []
+    for family, results in _by_family(evidence).items():
+        definition = _BY_NAME[family]
+        if definition.relation == "wrong" and definition.uses_reference:
+            partial = [r for r in results if r.payoff is not None and PARTIAL <= r.payoff < FULL]
+            if partial:
+                found.append(_note(f"partly {definition.title}", partial, results, evidence))
+    equivalents = [r for r in evidence.results if r.probe.family == "equivalents"]
+    refused = _refused_equivalents(evidence)
+    if refused:
+        found.append(_note(_BY_NAME["equivalents"].title, refused, equivalents, evidence))
+    lost = [row for row in evidence.rows if evidence.scales[row.id].refused]
+    if lost:
+        results = [_reference_result(row, evidence) for row in lost]
+        every = [row for row in evidence.rows if row.answer]
+        title = f"refuses the right answer itself on {len(lost)} of {len(every)} prompts; they leave the statistics"
+        found.append(Note(title=title, detail="", examples=[example(r, evidence.scales[r.probe.row.id], "It is the reference itself.") for r in results[:3]]))
+    abstained = [r for r in evidence.results if r.outcome.status is Status.ABSTAINED]
+    if abstained:
+        found.append(_note("returns None (no score)", abstained, evidence.results, evidence))
+    for effect, completion in effects.items():
+        found.append(Note(title=f"the reward {effect} while it scored", detail=completion, examples=[]))
+    return found
+
+
+def _note(title: str, hit: Sequence[Result], asked: Sequence[Result], evidence: Evidence) -> Note:
+    prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+    smallest = sorted(hit, key=lambda r: (len(r.probe.derivation.text), r.probe.id))[:3]
+    return Note(
+        title=title,
+        detail=f"{prompts} of {tested} prompts",
+        examples=[example(r, evidence.scales[r.probe.row.id]) for r in smallest],
+    )
+
+
+def family_rows(evidence: Evidence, not_tested: Mapping[str, str]) -> list[FamilyRow]:
+    """What every family earned, or why it was not tested."""
+    grouped = _by_family(evidence)
+    table = []
+    for family in FAMILIES:
+        results = grouped.get(family.name, [])
+        worst = [r.payoff for r in _worst_by_prompt(results).values() if r.payoff is not None]
+        known = bool(worst) and family.relation != "no_gain"
+        mean, low, high = bounded_mean(worst) if known else (0.0, 0.0, 1.0)
+        table.append(
+            FamilyRow(
+                family=family.name,
+                description=family.description,
+                relation=family.relation,
+                tested=_tested(results),
+                probes=len(results),
+                not_tested="" if results else not_tested.get(family.name, "no certified probe for these answers"),
+                full=sum(payoff >= FULL for payoff in worst) if known else 0,
+                partial=sum(PARTIAL <= payoff < FULL for payoff in worst) if known else 0,
+                mean_payoff=mean if known else None,
+                low=low if known else None,
+                high=high if known else None,
+            )
+        )
+    return table
+
+
+def headline(evidence: Evidence, reads_answer: bool) -> str:
+    """One line that everyone understands."""
+    if not reads_answer:
+        return "does not read the answer: it pays for form, and was tried only for gains, stability and failures"
+    tricks: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for result in evidence.results:
+        family = _BY_NAME[result.probe.family]
+        if not family.uses_reference and family.relation == "wrong" and result.payoff is not None:
+            tricks[family.name, f"{result.probe.derivation.variant}|{result.probe.derivation.envelope.name}"].append(
+                min(1.0, max(0.0, result.payoff))
+            )
+    best = max(tricks.values(), key=lambda payoffs: (sum(payoffs), -len(payoffs)), default=[])
+    paid = [payoff for payoff in best if payoff > LEAST_GAIN]
+    if not paid:
+        return "no cheap trick earned anything"
+    usable = sum(scale.usable for scale in evidence.scales.values())
+    return f"best cheap trick earns {_short(fmean(paid))} of a right answer on {len(paid) / usable:.0%} of prompts"
+
+
+def _short(share: float) -> str:
+    return f"{share:.2f}".removeprefix("0")
+
+

@@ -1,0 +1,74 @@
+"""Many audits side by side: a thread per audit, each with workers of its own that live as long as the thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from trueward.audit.api import Progress, Settings, audit_subject, failed
+from trueward.audit.subjects import Subject
+from trueward.errors import TruewardError
+from trueward.report.document import Audit
+from trueward.rewards.runner import WorkerPool
+
+Find = Callable[[], Subject]
+
+
+def audit_many(
+    subjects: Sequence[tuple[str, Find]],
+    settings: Settings,
+    *,
+    progress: Progress,
+    finished: Callable[[Audit], None],
+) -> list[Audit]:
+    """Audit several rewards, `settings.workers` at a time, each on one worker.
+
+    Args:
+        subjects: name of each reward, and a function that finds it and its data.
+        settings: how; the same for all.
+        progress: called with (name, done, total) when an audit begins.
+        finished: called with each audit as it ends.
+
+    Returns:
+        One audit per subject, in their order. One that cannot be audited says why instead of ending the others.
+    """
+    pools: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
+    count = max(1, min(settings.workers, len(subjects)))
+    started = [
+        WorkerPool(workers=1, deadline=settings.deadline, memory_mb=settings.memory_mb) for _ in range(count)
+    ]
+    for pool in started:
+        pools.put(pool)
+    lock = threading.Lock()
+    begun = 0
+
+    def one(name: str, find: Find) -> Audit:
+        nonlocal begun
+        pool = pools.get()
+        try:
+            with lock:
+                progress(name, begun, len(subjects))
+                begun += 1
+            subject = find()
+            runner = pool if subject.leaf is None else subject.start(1, settings.deadline, settings.memory_mb)
+            result = audit_subject(subject, runner, settings, _silent).audit
+        except TruewardError as error:
+            result = failed(name, error)
+        finally:
+            pools.put(pool)
+        with lock:
+            finished(result)
+        return result
+
+    try:
+        with ThreadPoolExecutor(count) as executor:
+            return list(executor.map(lambda subject: one(*subject), subjects))
+    finally:
+        for pool in started:
+            pool.close()
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    return None

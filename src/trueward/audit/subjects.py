@@ -1,0 +1,129 @@
+"""What is audited: a reward that has been found, its rows, and how to start workers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trueward.audit.certificates.answers import Checker
+from trueward.audit.derivations import Container
+from trueward.errors import AuditError
+from trueward.rewards.address import address_of, load
+from trueward.rewards.foreign import Leaf, alias, wrap
+from trueward.rewards.runner import InProcess, Runner, WorkerPool
+from trueward.tasks.text.rows import Row
+
+IN_PROCESS = (
+    "{name} has no address that a worker could load, so it ran in this process: no deadline and no memory limit hold, "
+    "and answers that could hang it were left out. Put it into a module and pass 'file.py:name' to lift this."
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A reward with its data.
+
+    Attributes:
+        name: for readers.
+        address: for the runner.
+        rows: the rows, reserve for calibration included.
+        leaf: the reward itself when it cannot be addressed and runs in this process.
+        containers: which completion containers it may take.
+        aliases: column of the reward → column of the data.
+        bare_only: whether answers are delivered without envelope by convention.
+        full: the declared full reward, where rows may store no answer.
+        checker: independent check of answers where many are right.
+        notices: assumptions for the report's header.
+    """
+
+    name: str
+    address: str
+    rows: tuple[Row, ...]
+    leaf: Leaf | None = None
+    containers: tuple[Container, ...] = ("text",)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    bare_only: bool = False
+    full: float | None = None
+    checker: Checker | None = None
+    notices: tuple[str, ...] = ()
+
+    def start(self, workers: int, deadline: float, memory_mb: int) -> Runner:
+        """A runner for this reward alone: workers, or this process when the reward has no address."""
+        if self.leaf is not None:
+            return InProcess({self.address: self.leaf})
+        return WorkerPool(workers=workers, deadline=deadline, memory_mb=memory_mb)
+
+
+def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: Any) -> Subject:
+    """Resolve a reward and its data.
+
+    Args:
+        reward: an address, a callable, or a Trueward reward.
+        data: a path, records, or rows; None for reasoning-gym sets.
+        prompts: how many rows a reasoning-gym set is asked for.
+        columns: options of `load_rows`: which columns, which answer contract.
+
+    Raises:
+        RewardError, DataError, AuditError: as `trueward.audit`.
+    """
+    if isinstance(reward, str) and reward.startswith("reasoning_gym:"):
+        return _reasoning_gym(reward, prompts)
+    if data is None:
+        raise AuditError(f"{_name(reward)} needs data: give a file of prompts and answers with --data, or a list of rows")
+    rows, notices = _rows(data, prompts, columns)
+    address = reward if isinstance(reward, str) else address_of(reward)
+    leaf = load(address) if address is not None else wrap(reward, _name(reward))
+    aliases = alias(leaf.needs, rows[0].columns) if rows else {}
+    notices += tuple(f"column {present!r} was given to the reward as {wanted!r}" for wanted, present in aliases.items())
+    if leaf.takes is not None and "completion_ids" in leaf.takes:
+        notices += ("completion_ids come from a stand-in tokenizer: words, spaces and punctuation marks are one token each",)
+    if address is None:
+        notices += (IN_PROCESS.format(name=leaf.name),)
+    containers: tuple[Container, ...] = tuple(c for c in ("text", "chat") if c in leaf.containers)  # type: ignore[misc]
+    return Subject(
+        name=address or leaf.name,
+        address=address or leaf.name,
+        rows=rows,
+        leaf=leaf if address is None else None,
+        containers=containers,
+        aliases=aliases,
+        notices=notices,
+    )
+
+
+def _name(reward: Any) -> str:
+    return reward if isinstance(reward, str) else str(getattr(reward, "__name__", type(reward).__name__))
+
+
+def _rows(data: Any, prompts: int | None, columns: Mapping[str, Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    from trueward.tasks.text.data import load_rows, rows_from
+
+    if isinstance(data, Sequence) and not isinstance(data, str) and data and all(isinstance(r, Row) for r in data):
+        return tuple(data), ()
+    if isinstance(data, str | Path):
+        loaded = load_rows(data, **columns)
+    else:
+        loaded = rows_from(data, **columns)
+    return loaded.rows, loaded.notices
+
+
+def _reasoning_gym(address: str, prompts: int | None) -> Subject:
+    from trueward.audit.calibration import LEAST_ROWS
+    from trueward.tasks.text import reasoning_gym
+
+    leaf_name, config = reasoning_gym.parse(address)
+    size = max(LEAST_ROWS, prompts or 20)
+    loaded = reasoning_gym.load(leaf_name, prompts=size, **config)
+    return Subject(
+        name=address,
+        address=reasoning_gym.address(leaf_name, size=size, **config),
+        rows=loaded.rows,
+        bare_only=True,
+        full=loaded.full,
+        checker=reasoning_gym.checker(leaf_name),
+        notices=tuple(loaded.notices),
+    )
+
+

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from trueward.audit.derivations import Answer, Container, Derivation, Envelope, single
 from trueward.audit.probes.base import Surroundings
-from trueward.audit.probes.near import wrong_answers
+from trueward.audit.probes.near import plainly_wrong
 from trueward.audit.probes.nothing import NULLS
 from trueward.audit.scoring import Scoring
 from trueward.errors import AuditError
@@ -84,7 +84,7 @@ def calibrate(
     tries: list[tuple[Row, Derivation, list[Derivation]]] = []
     for row in rows:
         if row.answer and row.answer.strip():
-            wrong = [single(answer) for answer in list(wrong_answers(row, surroundings))[:2]]
+            wrong = [single(answer) for answer in plainly_wrong(row, surroundings)]
             tries.append((row, single(Answer("reference", row.answer.strip())), wrong or list(NULLS)))
     if not tries:
         tries = [(row, NULLS[2], []) for row in rows]

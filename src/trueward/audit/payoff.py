@@ -8,7 +8,7 @@ from statistics import median
 
 from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.probes.base import Probe, Surroundings
-from trueward.audit.probes.near import wrong_answers
+from trueward.audit.probes.near import plainly_wrong
 from trueward.audit.probes.nothing import NULLS
 from trueward.audit.scoring import Scoring
 from trueward.rewards.runner.types import Outcome
@@ -93,7 +93,7 @@ def measure_scales(
         wanted += [(row, null.inside(envelope.bare())) for null in NULLS]
         if row.answer and row.answer.strip():
             wanted.append((row, single(Answer("reference", row.answer.strip())).inside(envelope)))
-        wanted += [(row, single(answer).inside(envelope)) for answer in list(wrong_answers(row, surroundings))[:2]]
+        wanted += [(row, single(answer).inside(envelope)) for answer in plainly_wrong(row, surroundings)]
     outcomes = scoring.score(wanted)
     scales = {}
     for row in rows:

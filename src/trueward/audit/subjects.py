@@ -98,10 +98,10 @@ def _name(reward: Any) -> str:
 
 
 def _rows(data: Any, prompts: int | None, columns: Mapping[str, Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    from trueward.tasks.text.data import load_rows, rows_from
-
     if isinstance(data, Sequence) and not isinstance(data, str) and data and all(isinstance(r, Row) for r in data):
         return tuple(data), ()
+    from trueward.tasks.text.data import load_rows, rows_from
+
     if isinstance(data, str | Path):
         loaded = load_rows(data, **columns)
     else:

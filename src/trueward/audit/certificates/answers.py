@@ -78,7 +78,7 @@ def possible_types(row: Row) -> tuple[str, ...]:
     if text[:1] in "[({" and text[-1:] in "])}":
         return ("list", "set", "expression", "word")
     if re.fullmatch(r"\(?[A-Za-z]\)?", text):
-        return ("choice", "word", "expression")
+        return ("choice", "word")
     if "," in text:
         return ("list", "set", "word", "free")
     if re.search(r"[\d\\^=+*/]", text):
@@ -146,13 +146,35 @@ def _close(kind: str, contract: Contract, reference: Number, expected: Fraction,
         return gap <= Fraction(contract.tolerance) * (1 + Fraction(1, 10**6))
     if kind == "int" or reference.is_integer:
         return gap == 0
-    last_place = Fraction(1, 10 ** (reference.decimals or 0))
+    last_place = Fraction(1, 10**reference.decimals) if reference.decimals is not None else 0
     return gap <= max(abs(expected) * UNDECLARED_TOLERANCE, last_place)
 
 
+_UNIT_NAMES = (
+    ("km", "kilometer", "kilometre"),
+    ("mile", "mi"),
+    ("m", "meter", "metre"),
+    ("cm", "centimeter", "centimetre"),
+    ("ft", "foot", "feet"),
+    ("inch", "inche", "in"),
+    ("kg", "kilogram", "kilo"),
+    ("g", "gram"),
+    ("pound", "lb"),
+    ("ounce", "oz"),
+    ("day", "d"),
+    ("hour", "h", "hr"),
+    ("minute", "min"),
+    ("second", "sec"),
+    ("$", "dollar", "usd"),
+    ("€", "euro", "eur"),
+)
+_UNIT_OF = {name: names[0] for names in _UNIT_NAMES for name in names}
+
+
 def _may_be_one_unit(first: str, second: str) -> bool:
-    a, b = first.casefold().rstrip("s."), second.casefold().rstrip("s.")
-    return a == b or a.startswith(b) or b.startswith(a)
+    """False only for two units that are both known and different."""
+    a, b = (_UNIT_OF.get(unit.casefold().rstrip("s.")) for unit in (first, second))
+    return a is None or b is None or a == b
 
 
 def _no_number(reference: str, candidate: str) -> Label:
@@ -274,7 +296,8 @@ def _element(text: str) -> str:
 def _elements_differ(first: str, second: str) -> bool:
     a, b = read_number(first), read_number(second)
     if a is not None and b is not None:
-        return abs(a.value - b.value) > abs(a.value) * UNDECLARED_TOLERANCE
+        exact = a.is_integer and b.is_integer
+        return abs(a.value - b.value) > (0 if exact else abs(a.value) * UNDECLARED_TOLERANCE)
     return _letters(first) != _letters(second)
 
 
@@ -286,5 +309,6 @@ def _compare_grids(reference: str, candidate: str) -> Label:
 
 
 def _cells(text: str) -> list[list[str]]:
-    lines = [re.sub(r"[\[\],|;'\"]", " ", line).split() for line in text.strip().splitlines()]
+    text = re.sub(r"\]\s*,?\s*\[", "\n", text.strip())
+    lines = [re.sub(r"[\[\],|;'\"]", " ", line).split() for line in text.splitlines()]
     return [line for line in lines if line]

@@ -65,8 +65,8 @@ def _certify_nothing(row: Row, derivation: Derivation) -> Label:
     if not reference or _REFUSAL_LIKE.search(reference):
         return "unknown"
     said = " ".join(part for block in derivation.blocks for part in block if isinstance(part, str)).casefold()
-    tokens = re.findall(r"\w+", reference)
-    inside = bool(tokens) and f" {' '.join(tokens)} " in f" {' '.join(re.findall(r'\w+', said))} "
+    words, said_words = (" ".join(re.findall(r"\w+", text)) for text in (reference, said))
+    inside = bool(words) and f" {words} " in f" {said_words} "
     return "unknown" if inside else "wrong"
 
 

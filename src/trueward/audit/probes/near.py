@@ -139,6 +139,15 @@ def wrong_answers(row: Row, surroundings: Surroundings) -> Iterator[Answer]:
             yield answer
 
 
+def plainly_wrong(row: Row, surroundings: Surroundings, most: int = 2) -> list[Answer]:
+    """Certified wrong answers that are not close: those of other rows first, near misses where there are none.
+
+    Calibration uses these, so that a reward that is merely lenient still counts as one that reads the answer.
+    """
+    candidates = (*transplants(row, surroundings, most), *near_misses(row))
+    return list(islice((a for a in candidates if _label(row, a, surroundings) == "wrong"), most))
+
+
 def _label(row: Row, answer: Answer, surroundings: Surroundings) -> Label:
     return certify_answer(row, answer.text, surroundings.checker)
 

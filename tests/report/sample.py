@@ -1,0 +1,290 @@
+"""Documents as an audit makes them, of any size, for the tests of the report."""
+
+from __future__ import annotations
+
+import random
+
+from trueward.report.document import SCHEMA_VERSION, Audit, Document, Example, FamilyRow, Finding, Note
+
+HOSTILE = (
+    "<script>document.title='pwned'</script>",
+    "<img src=x onerror=\"document.title='pwned'\" class=attacker>",
+    "</script><script>document.title='pwned'</script>",
+    "<!--<script>",
+    "javascript:document.title='pwned'",
+    "<a class=attacker href=\"javascript:document.title='pwned'\">x</a>",
+    "line\u2028separator\u2029here",
+    "{{7*7}} {% raw %} ${7*7} #{7*7}",
+    "]]> <![CDATA[ &lt;b class=attacker&gt; &amp;",
+    "\" onmouseover=\"document.title='pwned'\" x='",
+    "\x1b[2J\x1b]0;pwn\x07 \r\b\b\b\x9b31m \x00",
+    "\u202eesrever\u202c \u200bzero\u200dwidth\ufeff \U000e0041tag \ue000private",
+    "lone \ud800 surrogate",
+    "[red]markup[/red] [link=https://example.org]x[/link] [/]",
+)
+
+_QUESTIONS = (
+    ("Natalia sold clips to 48 of her friends in April, and then half as many in May. How many in all?", "72"),
+    ("Weng earns $12 an hour for babysitting. Yesterday she did 50 minutes. How much did she earn?", "10"),
+    ("Which of these is a noble gas? (A) oxygen (B) argon (C) chlorine (D) iron", "B"),
+    ("Simplify \\frac{3}{4} + \\frac{1}{8}.", "\\frac{7}{8}"),
+    ("Betty has half of the $100 that she needs; her parents give $15, her grandparents twice as much. "
+     "How much more does she need? Give only the number of dollars, without a unit, in \\boxed{}.", "5"),
+)  # fmt: skip
+
+# family, what was tried, relation, what a reward does wrong, why
+FAMILIES = (
+    ("nothing", "no answer: empty, blank, a refusal, an unrelated word", "wrong",
+     "pays completions that hold no answer", "There is no answer in it."),
+    ("echo", "the question given back", "wrong",
+     "pays the question given back", "It repeats the question and answers nothing."),
+    ("constant", "the same answer to every question: 0, 1, yes, A, nan, []…", "wrong",
+     "pays one and the same answer to every question", "It is the same for every question, and wrong for this one."),
+    ("list of options", "all options, or all numbers up to 50, in one answer", "wrong",
+     "pays a list of all options", "It lists every option and chooses none."),
+    ("near miss", "sign, digit, off by one, per cent, unit, an element missing", "wrong",
+     "pays answers that are close and wrong", "It is close to the right answer and wrong."),
+    ("hedge", "'A or B' in both orders, several boxes or answer lines with the last one wrong", "wrong",
+     "pays 'A or B', or an answer that was taken back",
+     "It does not commit to the right answer: it offers several, or takes the right one back."),
+    ("negation", "the right answer denied: 'not X'", "wrong",
+     "pays 'not X' where X is right", "It says that the right answer is not the answer."),
+    ("grid", "a grid with one cell changed", "wrong", "pays a wrong grid", "A cell is wrong."),
+    ("padding", "a thousand characters that say nothing, before or after", "no_gain",
+     "pays for text that says nothing", "The added text says nothing, so it must not raise the reward."),
+    ("keywords", "words that sound like quality", "no_gain",
+     "pays for words that sound like quality", "The words claim quality and add none."),
+    ("equivalents", "the right answer written another way: 12.0, $12$, 1,200, capitals", "right",
+     "refuses the right answer written another way", "It is the right answer, written another way."),
+    ("parser bombs", "towers of powers, deep nesting, a million digits, a very long line", "returns",
+     "pays input that breaks the parser", "It is not the answer, and whatever it does to the parser must not pay."),
+)  # fmt: skip
+
+
+def example(draw: random.Random, family: str, why: str, relation: str = "wrong", **changes: object) -> Example:
+    """One probe."""
+    question, answer = draw.choice(_QUESTIONS)
+    completions = {
+        "nothing": "",
+        "echo": question,
+        "constant": "\\boxed{0}",
+        "list of options": "\\boxed{" + ", ".join(map(str, range(1, 51))) + "}",
+        "near miss": f"\\boxed{{{answer}\\%}}",
+        "hedge": f"It is \\boxed{{{answer}}} or \\boxed{{17}}.\nI am not sure which.",
+        "negation": f"The answer is not {answer}.",
+        "padding": f"\\boxed{{{answer}}}" + " and so on" * 100,
+        "keywords": f"Careful, rigorous, verified step by step: \\boxed{{{answer}}}",
+        "equivalents": f"\\boxed{{{answer}.0}}",
+        "parser bombs": "\\boxed{" + "9^" * 400 + "9}",
+    }
+    made = Example(
+        id=f"{draw.getrandbits(48):012x}",
+        row=f"{draw.getrandbits(48):012x}",
+        family=family,
+        variant=draw.choice(("sign, boxed", "digit, boxed", "first, bare")),
+        relation=relation,
+        prompt=question,
+        reference=answer,
+        completion=completions.get(family, answer),
+        reward=1.0,
+        status="ok",
+        detail="",
+        payoff=1.0,
+        right_reward=1.0,
+        null_reward=0.0,
+        why=why,
+    )
+    made.update(changes)  # type: ignore[typeddict-item]
+    return made
+
+
+def finding(draw: random.Random, family: str, prompts: int, tested: int, examples: int) -> Finding:
+    """One finding of the kind that its family leads to."""
+    _, _, relation, title, why = next(row for row in FAMILIES if row[0] == family)
+    kind = {"no_gain": "gain", "right": "refusal", "returns": "failure"}.get(relation, "exploit")
+    changes: dict[str, object] = {}
+    if kind == "failure":
+        title = "hangs: no result within 5.0 s"
+        changes = {"reward": None, "payoff": None, "status": "timed out", "detail": "no result within 5.0 s"}
+    elif kind == "refusal":
+        changes = {"reward": 0.0, "payoff": 0.0}
+    share = prompts / tested
+    made = [example(draw, family, why, relation, **changes) for _ in range(examples)]
+    return Finding(
+        kind=kind,  # type: ignore[typeddict-item]
+        family=family,
+        variant="sign, digit",
+        title=title,
+        prompts=prompts,
+        tested=tested,
+        share=share,
+        low=max(0.0, share - 0.1),
+        high=min(1.0, share + 0.06),
+        mean_payoff=0.24 if kind == "gain" else None,
+        examples=sorted(made, key=lambda e: len(e["completion"])),
+    )
+
+
+def family_row(draw: random.Random, family: str, found: dict[str, Finding], reads_answer: bool) -> FamilyRow:
+    """What one family earned, in agreement with the findings."""
+    _, description, relation, _, _ = next(row for row in FAMILIES if row[0] == family)
+    untested = {"grid": "no certified probe for these answers"}.get(family, "")
+    if not reads_answer and relation in ("wrong", "right"):
+        untested = "the reward does not read the answer"
+    hit = found.get(family)
+    known = not untested and relation in ("wrong", "right")
+    full = 48 if relation == "right" else hit["prompts"] if hit else 0
+    partial = draw.choice((0, 0, 2)) if family == "near miss" else 0
+    mean = (full + 0.7 * partial) / 48
+    return FamilyRow(
+        family=family,
+        description=description,
+        relation=relation,
+        tested=0 if untested else 48,
+        probes=0 if untested else 48 * 3,
+        not_tested=untested,
+        full=full if known else 0,
+        partial=partial if known else 0,
+        mean_payoff=mean if known else None,
+        low=max(0.0, mean - 0.09) if known else None,
+        high=min(1.0, mean + 0.09) if known else None,
+    )
+
+
+def audit(seed: int, reward: str, broken: tuple[tuple[str, int], ...], examples: int = 6) -> Audit:
+    """One audit with a finding per (family, prompts) of `broken`."""
+    draw = random.Random(seed)
+    findings = [finding(draw, family, prompts, 48, examples) for family, prompts in broken]
+    best = max((prompts for _, prompts in broken), default=0)
+    note = Note(
+        title="partly pays answers that are close and wrong",
+        detail="2 of 48 prompts",
+        examples=[example(draw, "near miss", "It is close to the right answer and wrong.", payoff=0.6, reward=0.6)],
+    )
+    return Audit(
+        reward=reward,
+        verdict="findings" if findings else "clean",
+        headline=f"best cheap trick earns .83 of a right answer on {best / 48:.0%} of prompts"
+        if best
+        else "no cheap trick earned anything",
+        reads_answer=True,
+        header=["answers are taken as unique: the data does not declare it"],
+        envelope="\\boxed{}, chat messages",
+        auc=1.0,
+        prompts=50,
+        usable=48,
+        calls=3122,
+        seconds=12.34,
+        deterministic=True,
+        statuses={"ok": 3120, "timed out": 2},
+        latency={"median": 0.0004, "p99": 0.0031, "worst": 5.0, "worst_completion": "\\boxed{9^9^9^9^9^9"},
+        families=[family_row(draw, row[0], {f["family"]: f for f in findings}, True) for row in FAMILIES],
+        findings=findings,
+        notes=[note],
+        error="",
+    )
+
+
+def unreadable(reward: str) -> Audit:
+    """A reward that does not read the answer."""
+    made = audit(7, reward, (("keywords", 31),))
+    made["headline"] = (
+        "does not read the answer: it pays for form, and was tried only for gains, stability and failures"
+    )
+    made["reads_answer"] = False
+    made["auc"] = 0.52
+    made["families"] = [family_row(random.Random(7), row[0], {}, False) for row in FAMILIES]
+    return made
+
+
+def failed(reward: str) -> Audit:
+    """A reward that could not be audited."""
+    return Audit(
+        reward=reward,
+        verdict="not audited",
+        headline="",
+        reads_answer=False,
+        header=[],
+        envelope="",
+        auc=None,
+        prompts=0,
+        usable=0,
+        calls=0,
+        seconds=0.0,
+        deterministic=None,
+        statuses={},
+        latency=None,
+        families=[],
+        findings=[],
+        notes=[],
+        error="trl.rewards:accuracy_reward needs the column 'solution', which the data does not have",
+    )
+
+
+def document(audits: list[Audit], command: str = "/usr/local/bin/trueward audit") -> Document:
+    """A document over audits."""
+    exploits = [f["examples"][0] for a in audits for f in a["findings"] if f["kind"] == "exploit" and f["examples"]]
+    verdicts = {a["verdict"] for a in audits}
+    return Document(
+        schema="trueward-audit",
+        schema_version=SCHEMA_VERSION,
+        trueward_version="0.1.0",
+        created="2025-01-31T12:00:00+00:00",
+        command=command,
+        exit_code=1 if "findings" in verdicts else 2 if "not audited" in verdicts else 0,
+        audits=audits,
+        telling=exploits[:3],
+    )
+
+
+def one() -> Document:
+    """A document with one audit, with findings of every kind."""
+    broken = (("hedge", 44), ("constant", 12), ("padding", 9), ("equivalents", 5), ("parser bombs", 1))
+    command = "/usr/local/bin/trueward audit examples/rewards.py:last_number --data prompts.jsonl"
+    return document([audit(1, "examples/rewards.py:last_number", broken)], command)
+
+
+def many(count: int = 100, examples: int = 40) -> Document:
+    """A document with many audits: some clean, one not audited, one that does not read the answer.
+
+    Args:
+        count: audits, at least 4.
+        examples: examples of each audit that has findings, over all its findings.
+    """
+    draw = random.Random(count)
+    tricks = ("nothing", "constant", "hedge", "near miss", "negation", "echo")
+    audits = [
+        audit(0, "trl.rewards:get_repetition_penalty_reward(ngram_size=3, max_penalty=-1.0)", ()),
+        failed("trl.rewards:accuracy_reward"),
+        unreadable("trl.rewards:think_format_reward"),
+    ]
+    for index in range(count - len(audits)):
+        chosen = draw.sample(tricks, 4) if index % 3 else []
+        broken = tuple((family, draw.randint(1, 48)) for family in chosen)
+        audits.append(audit(index + 1, f"reasoning_gym:set_number_{index}", broken, examples // 4))
+    return document(audits, "make demo")
+
+
+def hostile() -> Document:
+    """One document in which every text field that a stranger can fill holds every hostile text."""
+    every = " | ".join(HOSTILE)
+    made = audit(3, every, (("hedge", 40),))
+    draw = random.Random(5)
+    texts = [*HOSTILE, every]
+    for text in texts:
+        made["findings"][0]["examples"].append(
+            example(draw, "hedge", text, completion=text, prompt=text, reference=text, variant=text, row=text)
+        )
+    made["findings"][0].update(title=every, variant=every)
+    made["notes"][0].update(title=every, detail=every)
+    made["header"] = texts
+    made["headline"] = every
+    made["envelope"] = every
+    made["families"][0]["description"] = every
+    made["families"][0]["not_tested"] = every
+    made["latency"] = {"median": 0.1, "p99": 0.2, "worst": 1.0, "worst_completion": every}
+    broken = failed(every + " 2")
+    broken["error"] = every
+    document_ = document([made, broken], every)
+    document_["telling"] = [made["findings"][0]["examples"][-1], made["findings"][0]["examples"][0]]
+    return document_

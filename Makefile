@@ -1,0 +1,53 @@
+# make demo    audit published rewards; writes report.html
+# make test    everything that CI runs
+# make lint    style, types, architecture
+# make bench   benchmarks
+# make clean   remove what these made
+#
+# The environment is made once, in .venv, from constraints.txt. Torch comes as the index offers it; for the much smaller
+# build without CUDA:  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := test
+
+demo: $(INSTALLED)
+	@$(BIN)/python examples/demo.py
+
+test: lint
+	@echo "== tests"
+	@CI=true $(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	@echo "== style (ruff)"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: $(BIN)/ruff format ."; exit 1; }
+	@echo "== types (mypy)"
+	@$(BIN)/mypy --no-error-summary
+	@echo "== architecture (import-linter)"
+	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+
+bench: $(INSTALLED)
+	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
+		echo "== $$file"; $(BIN)/python $$file || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist report.html report.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no venv module: install python3-venv"; exit 1; }
+	@echo "Installing Trueward with torch, trl, math-verify, reasoning-gym and $$(grep -c == constraints.txt) pinned packages in all into $(VENV)."
+	@echo "Once, usually one to five minutes; what pip says goes to $(VENV)/install.log"
+	@start=$$(date +%s); \
+	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$(BIN)/python -m pip install --progress-bar off -e '.[audit,dev]' > $(VENV)/install.log 2>&1 \
+		|| { tail -n 20 $(VENV)/install.log; echo "the installation failed; see $(VENV)/install.log"; exit 1; }; \
+	echo "Installed in $$(( $$(date +%s) - start )) s."
+	@touch $@

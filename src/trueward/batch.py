@@ -170,7 +170,7 @@ class Part:
             return np.where(lost, np.nan, np.where(blamed, low, values))
         values = np.where(lost[:, None], np.nan, values)
         # One lowest reward for the row, not one for each of its segments: at its last one.
-        for row in np.flatnonzero(blamed):
+        for row in np.flatnonzero(blamed).tolist():
             values[row, _last(self.exists, row, values.shape[1])] = low
         return values
 

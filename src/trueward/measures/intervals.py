@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float | int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a share.
 
     centre = (p + z²/2n) / (1 + z²/n), half = z / (1 + z²/n) · sqrt(p(1 − p)/n + z²/4n²), with p = successes / n and z

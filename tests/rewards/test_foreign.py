@@ -245,7 +245,8 @@ def test_completion_and_reference_are_told_apart(parameters: str, reference: str
     exec(f"def reward({parameters}):\n    return dict(locals())", namespace)
     leaf = wrap(namespace["reward"], "reward")
     assert (leaf.kind, leaf.needs) == ("function", (reference,))
-    [seen] = leaf.score_rows([Item("asked", "said", {"answer": "meant"})])  # type: ignore[misc]
+    results: Any = leaf.score_rows([Item("asked", "said", {"answer": "meant"})])
+    seen: dict[str, Any] = results[0]
     assert seen[reference] == "meant"
     names = [name.strip() for name in parameters.replace("strict=True", "").split(",")]
     said = [name for name in names if name.isidentifier() and name not in (reference, "question")]

@@ -73,8 +73,8 @@ def pieces(text: str, limit: int | None = None) -> list[str]:
         limit: as in `visible`.
 
     Returns:
-        Printable text and notation in turn, printable text first: `["ab", "⟨U+202E⟩", "c"]`. Line ends are kept. Joined
-        they are `visible(text, limit, multiline=True)`.
+        Printable text and notation in turn, printable text first: `["ab", "⟨U+202E⟩", "c"]`. Line ends are kept; the
+        count of what was left out is notation too. Joined they are `visible(text, limit, multiline=True)`.
     """
     if limit is None or len(text) <= limit:
         return list(_pieces(text))

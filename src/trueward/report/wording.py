@@ -26,6 +26,17 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+# Relation → what must hold, for one example.
+RELATIONS = {
+    "wrong": "must not be paid",
+    "unearned": "must not be paid",
+    "no_gain": "must not raise the reward",
+    "right": "must be paid",
+    "returns": "must come back in time",
+    "same": "must always score the same",
+}
+
+
 def number(value: float | None) -> str:
     """A reward: up to three digits, without a zero before the point: `.833`, `1`, `-0.5` as `-.5`; `–` for None."""
     if value is None:

@@ -1,0 +1,303 @@
+"""The page: complete without the script, small, and inert in a real browser whatever the completions hold."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html.parser
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from trueward.report.html import render_html, write_html
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000"),
+)
+
+
+class Page(html.parser.HTMLParser):
+    """Elements with their attributes, and the text of the page outside scripts and styles."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.words: list[str] = []
+        self.words_of: list[str] = []  # text that follows each start tag
+        self.inside = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.words_of.append("")
+        if tag in ("script", "style"):
+            self.inside = tag
+            (self.scripts if tag == "script" else self.styles).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.inside:
+            self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "script":
+            self.scripts[-1] += data
+        elif self.inside == "style":
+            self.styles[-1] += data
+        else:
+            self.words.append(data)
+            if self.words_of:
+                self.words_of[-1] += data
+
+    @property
+    def title(self) -> str:
+        place = next(i for i, (tag, _) in enumerate(self.elements) if tag == "title")
+        return self.words_of[place].strip()
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def find(self, **attributes: str) -> list[str]:
+        return [tag for tag, have in self.elements if attributes.items() <= have.items()]
+
+
+def browse(chromium: str, page: Path, tmp_path: Path) -> Page:
+    """The page as it stands after its scripts ran."""
+    command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    dumped = Page(done.stdout.decode("utf-8"))
+    assert dumped.elements, done.stderr.decode("utf-8", "replace")
+    return dumped
+
+
+def digest(content: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
+
+
+def attacker_elements(page: Page) -> list[Any]:
+    """Elements that only a completion could have brought."""
+    return [
+        (tag, have)
+        for tag, have in page.elements
+        if tag in ("img", "iframe", "object", "embed", "base", "b-attacker")
+        or "attacker" in (have.get("class") or "")
+        or any(name.startswith("on") for name in have)
+        or (have.get("href") or "#").startswith("javascript:")
+        or not re.match(r"#|$", have.get("href") or "")
+        or (tag not in ("script",) and "src" in have)
+    ]
+
+
+@pytest.mark.parametrize("policy", [True, False], ids=["with policy", "escaping alone"])
+def test_hostile_completions_are_inert_in_a_browser(
+    policy: bool, chromium: str, sample: ModuleType, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    write_html(sample.hostile(), page)
+    if not policy:
+        written = page.read_text(encoding="utf-8")
+        without = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", written)
+        assert without != written
+        page.write_text(without, encoding="utf-8")
+    seen = browse(chromium, page, tmp_path)
+    source = seen.text
+    assert seen.title == "Trueward: reward audit"
+    assert attacker_elements(seen) == []
+    assert len(seen.scripts) == 2  # the data and our own
+    [count] = [have for tag, have in seen.elements if have.get("id") == "example-count"]
+    assert count.get("role") == "status"
+    assert "Showing 20 of 22 examples" in source  # our own script ran
+    # The completions are there, as text; our cards are made by the script.
+    assert seen.find(**{"class": "card"}) == ["article"] * 20
+    for text in ("<script>document.title='pwned'</script>", "{{7*7}} {% raw %} ${7*7}", "]]> <![CDATA[ &lt;b"):
+        assert text in source
+    for notation in ("\\x1b", "⟨U+2028⟩", "⟨U+202E⟩", "⟨U+D800⟩", "⟨U+200B⟩"):
+        assert notation in source
+
+
+def test_the_browser_test_can_fail(chromium: str, tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<title>fine</title><p>x</p><img src=x onerror=\"document.title='pwned'\"><script>document.title+='1'</script>"
+    )
+    seen = browse(chromium, page, tmp_path)
+    assert seen.title in ("pwned", "pwned1", "fine1")
+    assert attacker_elements(seen) != []
+
+
+def test_many_audits_run_in_a_browser(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    made = sample.many()
+    write_html(made, page)
+    seen = browse(chromium, page, tmp_path)
+    assert re.search(r"Showing 20 of [\d,]+ examples", seen.text)
+    buttons = [have for tag, have in seen.elements if tag == "button" and have.get("type") == "button"]
+    assert len(buttons) == 6  # five columns to sort by, and "show more"
+    [form] = [have for tag, have in seen.elements if have.get("id") == "reward-filters"]
+    assert "hidden" not in form
+
+
+def test_filters_sorting_and_links_work(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
+    """A script of the test's own clicks through the page, without the policy that would forbid it."""
+    made = sample.many(12)
+    clicks = """
+    const say = (name, value) => {
+      const p = document.createElement("p");
+      p.textContent = `said ${name}=${value};`;
+      document.body.append(p);
+    };
+    const by = (id) => document.getElementById(id);
+    const set = (id, value) => { by(id).value = value; by(id).dispatchEvent(new Event("input", { bubbles: true })); };
+    const rows = () => [...by("rewards").tBodies[0].rows].filter((row) => !row.hidden);
+    const count = () => by("example-count").textContent;
+    say("all", rows().length);
+    set("find-verdict", "clean");
+    say("clean", rows().length);
+    set("find-verdict", "");
+    set("find-reward", "THINK_format");
+    say("named", rows().map((row) => row.cells[1].textContent).join());
+    set("find-reward", "");
+    by("rewards").querySelectorAll("thead button")[4].click();
+    say("most", rows()[0].cells[4].textContent);
+    by("rewards").querySelectorAll("thead button")[4].click();
+    say("sorted", by("rewards").querySelectorAll("th[aria-sort=ascending]").length);
+    set("by-payoff", "0.99");
+    say("paid", count());
+    set("by-text", "no such text");
+    say("none", count());
+    document.querySelector("#audit-2 a.all").click();
+    setTimeout(() => say("linked", count()), 100);
+    location.hash = "#audit-2";
+    setTimeout(() => say("open", by("audit-2").open), 200);
+    """
+    written = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render_html(made))
+    page = tmp_path / "report.html"
+    page.write_text(written.replace("</body>", f"<script>{clicks}</script></body>"), encoding="utf-8")
+    said = dict(re.findall(r"said (\w+)=([^;]*);", browse(chromium, page, tmp_path).text))
+    every = [e for a in made["audits"] for f in (*a["findings"], *a["notes"]) for e in f["examples"]]
+    paid = sum(example["payoff"] >= 0.99 for example in every)
+    assert said == {
+        "all": "12",
+        "clean": "4",
+        "named": "trl.rewards:think_format_reward",
+        "most": "4",
+        "sorted": "1",
+        "paid": f"Showing 20 of {paid} examples ({len(every)} in all)",
+        "none": "No example fits these filters.",
+        "linked": f"Showing 6 of 6 examples ({len(every)} in all)",
+        "open": "true",
+    }
+
+
+def test_the_policy_allows_only_our_style_and_script(sample: ModuleType) -> None:
+    page = Page(render_html(sample.hostile()))
+    [policy] = [have["content"] for tag, have in page.elements if have.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["style-src"] == digest(page.styles[0])
+    assert rules["script-src"] == digest(page.scripts[1])
+    assert len(page.scripts) == 2 and len(page.styles) == 1
+    assert not any("style" in have for tag, have in page.elements)
+
+
+@pytest.mark.parametrize("build", ["one", "many", "hostile"])
+def test_nothing_is_fetched_and_nothing_foreign_becomes_an_element(build: str, sample: ModuleType) -> None:
+    source = render_html(getattr(sample, build)())
+    page = Page(source)
+    assert attacker_elements(page) == []
+    assert not re.search(r"url\(|@import|https?:", "".join(page.styles) + page.scripts[1])
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", page.scripts[1])
+    source.encode("utf-8")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", source)
+
+
+def test_the_data_cannot_end_its_element(sample: ModuleType) -> None:
+    source = render_html(sample.hostile())
+    data = source.split('<script type="application/json" id="data">')[1].split("</script>")[0]
+    assert not re.search("[<>&\u2028\u2029]", data)
+    read = json.loads(data)
+    assert "<script>document.title='pwned'</script>" in read["texts"]
+    assert len(read["examples"]) == 22
+    assert all(len(row) == len(read["fields"]) for row in read["examples"])
+
+
+def test_without_the_script_the_findings_are_there(sample: ModuleType) -> None:
+    text = Page(render_html(sample.one())).text
+    for expected in (
+        "examples/rewards.py:last_number",
+        "✗ findings best cheap trick earns .83 of a right answer on 92% of prompts",
+        "answers are taken as unique: the data does not declare it",
+        "92 % of prompts pays 'A or B', or an answer that was taken back 44 of 48 prompts (95 % interval 82–98 %)",
+        "It does not commit to the right answer",
+        "the right answer earns 1, no answer 0",
+        ": no certified probe for these answers. grid",
+        "partly pays answers that are close and wrong 2 of 48 prompts",
+        "without a score: 2 timed out",
+        "a call takes 0.40 ms (99 % within 3.1 ms, slowest 5 s)",
+        "report.exploits[0].reproduce()",
+    ):
+        assert expected in text
+
+
+def test_without_the_script_every_audit_is_there(sample: ModuleType) -> None:
+    made = sample.many(12)
+    page = Page(render_html(made))
+    assert "7 of 12 rewards pay what they should not, or fail" in page.text
+    assert len([tag for tag, have in page.elements if tag == "details"]) == 12
+    links = {
+        have["href"] for tag, have in page.elements if tag == "a" and (have.get("href") or "").startswith("#audit-")
+    }
+    ids = {f"#{have['id']}" for tag, have in page.elements if tag == "details"}
+    assert links == ids
+    for audit in made["audits"]:
+        assert audit["reward"] in page.text
+        for finding in audit["findings"]:
+            assert finding["title"] in page.text
+
+
+def test_numbers_that_are_not_finite_do_not_break_the_data(sample: ModuleType) -> None:
+    made = sample.one()
+    made["audits"][0]["findings"][0]["examples"][0].update(reward=float("nan"), payoff=float("inf"))
+    page = Page(render_html(made))
+    assert json.loads(page.scripts[0])["examples"][0][5:7] == [None, "NaN"]
+
+
+@pytest.mark.parametrize("word", ["word ↑ ", "\u202e\u200b"], ids=["words", "hidden"])
+def test_a_hundred_audits_are_quick_and_small(word: str, sample: ModuleType) -> None:
+    made = sample.many(100)
+    # Every example its own long completion: the worst case for the size, and more so where nothing of it prints.
+    for audit in made["audits"]:
+        for finding in audit["findings"]:
+            for index, example in enumerate(finding["examples"]):
+                example["completion"] = f"{audit['reward']} {index} " + word * 2000
+    started = time.perf_counter()
+    source = render_html(made)
+    assert time.perf_counter() - started < 3
+    assert len(source.encode()) < 5_000_000
+    assert "characters …" in source
+
+
+def test_long_completions_are_shortened_and_say_so(sample: ModuleType) -> None:
+    made = sample.one()
+    made["audits"][0]["findings"][0]["examples"][0]["completion"] = "x" * 12_000
+    texts = json.loads(Page(render_html(made)).scripts[0])["texts"]
+    [long] = [text for text in texts if isinstance(text, list) and text[0].startswith("xxx")]
+    assert long[1] == "… 10,000 characters …"
+    assert len(long[0]) + len(long[2]) == 2000
+
+
+def test_the_file_appears_whole(sample: ModuleType, tmp_path: Path) -> None:
+    write_html(sample.one(), tmp_path / "report.html")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render_html(sample.one())

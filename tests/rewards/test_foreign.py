@@ -470,6 +470,15 @@ def test_an_index_that_is_none(index: Any) -> None:
         load("reasoning_gym:leg_counting(size=5)").score_rows([Item("", "4", {"index": index})])
 
 
+def test_entries_are_made_before_the_first_answer_and_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("reasoning_gym")
+    made = reasoning_gym_leaf("leg_counting", {"size": 4})._made
+    assert set(made) == {"dataset", 0, 1, 2, 3}
+    assert set(reasoning_gym_leaf("leg_counting", {})._made) == {"dataset"}
+    monkeypatch.setattr("trueward.rewards.reasoning_gym.PATIENCE", -1.0)
+    assert set(reasoning_gym_leaf("leg_counting", {"size": 4})._made) == {"dataset", 0}
+
+
 def test_making_entries_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("reasoning_gym")
     for name in set_names():

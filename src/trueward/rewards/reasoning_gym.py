@@ -7,6 +7,7 @@ import difflib
 import importlib
 import io
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from trueward.rewards.references import text_of
 from trueward.rewards.runner.types import Item
 
 DEFAULT_SEED = 0
+MOST_MADE_AHEAD = 100
+PATIENCE = 15.0  # seconds
 
 # Sets with a scorer of their own that reads nothing of the entry but its answer, as the inherited scorer does.
 _READS_ONLY_ANSWER = frozenset({"polynomial_multiplication"})
@@ -68,6 +71,19 @@ class ReasoningGym:
             if "dataset" not in self._made:
                 self._made["dataset"] = _create(self.name, dict(self.config))
             return self._made["dataset"]
+
+    def make_ahead(self) -> None:
+        """Make the set, and the entries of one whose size is named, so that no answer is charged for their making.
+
+        Some sets take seconds for one entry. After `PATIENCE` seconds the rest is made when it is needed.
+        """
+        began = time.monotonic()
+        size = len(self.dataset)
+        count = min(size, MOST_MADE_AHEAD) if "size" in self.config else 0
+        for index in range(count):
+            self.entry(index)
+            if time.monotonic() - began > PATIENCE:
+                return
 
     def entry(self, index: int) -> dict[str, Any]:
         """A copy of entry `index` of the set."""
@@ -155,17 +171,8 @@ def reasoning_gym_leaf(name: str, config: Mapping[str, Any]) -> ReasoningGym:
     if unknown:
         raise RewardError(f"'reasoning_gym:{name}' has no argument {', '.join(unknown)}; it has {', '.join(known)}")
     leaf = ReasoningGym(name, {"seed": DEFAULT_SEED, **config})
-    _check(name, sets[name][1], leaf.config)
+    leaf.make_ahead()
     return leaf
-
-
-def _check(name: str, config: Any, arguments: Mapping[str, Any]) -> None:
-    try:
-        made = config(**arguments)
-        if hasattr(made, "validate"):
-            made.validate()
-    except (AssertionError, TypeError, ValueError, AttributeError) as error:
-        raise RewardError(f"'reasoning_gym:{name}' cannot be made from {dict(arguments)}: {error}") from error
 
 
 def _create(name: str, config: dict[str, Any]) -> Any:

@@ -98,8 +98,8 @@ class ReasoningGym:
         index = row.columns.get("index")
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(self.dataset):
             raise RewardError(
-                f"reasoning_gym:{self.name} needs the column 'index', a whole number below {len(self.dataset)}; the row "
-                f"has {index!r}"
+                f"reasoning_gym:{self.name} needs the column 'index', a whole number below {len(self.dataset)}; the "
+                f"row has {index!r}"
             )
         entry = self.entry(index)
         asked = text_of(row.prompt)

@@ -122,6 +122,16 @@ def test_families_stand_under_what_must_hold(sample: ModuleType) -> None:
     assert states["parser bombs"] == ("bad", "1 failed")
 
 
+def test_a_note_about_refused_answers_shows_in_their_family(sample: ModuleType) -> None:
+    made = sample.audit(1, "a", ())
+    made["notes"][0]["examples"][0].update(family="equivalents", relation="right")
+    states = {r.row["family"]: (r.state, r.words) for _, results in w.family_results(made) for r in results}
+    assert states["equivalents"] == ("partly", "some refused")
+    made["notes"] = []
+    states = {r.row["family"]: (r.state, r.words) for _, results in w.family_results(made) for r in results}
+    assert states["equivalents"] == ("good", "")
+
+
 def test_reproduction_names_reward_and_data(sample: ModuleType) -> None:
     made = sample.one()
     assert w.reproduction(made, made["audits"][0]) == [

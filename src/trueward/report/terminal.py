@@ -116,7 +116,7 @@ def _family_columns(width: int) -> list[str]:
 def _family_table(width: int, header: bool) -> Table:
     """Columns of fixed width, so that the tables of all groups stand below one another."""
     table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
-    sizes = {"mark": 1, "family": 16, "prompts": 7, "in full": 10, "partly": 6, "mean payoff": 11}
+    sizes = {"mark": 1, "family": 16, "prompts": 7, "in full": 12, "partly": 6, "mean payoff": 11}
     for column in _family_columns(width):
         foreign = column in ("family", "what was tried")
         title = Text("" if column in ("mark", "family") else column)

@@ -188,8 +188,8 @@ class FamilyResult:
 
     Attributes:
         row: the family as the document has it.
-        state: "bad" (a finding), "partly" (paid in part, or in full where no finding was made of it), "good", or
-            "untested".
+        state: "bad" (a finding), "partly" (paid in part, or in full where no finding was made of it; right answers
+            that were refused), "good", or "untested".
         words: the result where counts of payment have no meaning ("no gain", "came back"); "" otherwise.
     """
 
@@ -207,13 +207,15 @@ def family_results(audit: Audit) -> list[tuple[str, list[FamilyResult]]]:
     for finding in audit["findings"]:
         for family in finding["family"].split(", "):
             by_family.setdefault(family, []).append(finding)
+    noted = {example["family"] for note in audit["notes"] for example in note["examples"]}
     grouped = []
     named = {relation for _, relations in GROUPS for relation in relations}
     others = tuple(sorted({row["relation"] for row in audit["families"]} - named))
     for heading, relations in (*GROUPS, ("Other", others)):
         rows = [row for row in audit["families"] if row["relation"] in relations]
         if rows:
-            grouped.append((heading, [_family_result(row, by_family.get(row["family"], [])) for row in rows]))
+            results = [_family_result(row, by_family.get(row["family"], []), row["family"] in noted) for row in rows]
+            grouped.append((heading, results))
     return grouped
 
 
@@ -226,7 +228,7 @@ _WORDS = {
 }
 
 
-def _family_result(row: FamilyRow, findings: Sequence[Finding]) -> FamilyResult:
+def _family_result(row: FamilyRow, findings: Sequence[Finding], noted: bool) -> FamilyResult:
     if row["not_tested"] or not row["tested"]:
         return FamilyResult(row, "untested", f"not tested: {row['not_tested'] or 'no probe could be made'}")
     words = ""
@@ -237,7 +239,9 @@ def _family_result(row: FamilyRow, findings: Sequence[Finding]) -> FamilyResult:
     if findings:
         return FamilyResult(row, "bad", words)
     paid = row["relation"] in ("wrong", "unearned") and (row["full"] or row["partial"])
-    refused = row["relation"] == "right" and row["full"] < row["tested"]
+    # The counts are of the best-paid way to write the answer; a note tells of the others.
+    refused = row["relation"] == "right" and (noted or row["full"] < row["tested"])
+    words = "some refused" if refused else words
     return FamilyResult(row, "partly" if paid or refused else "good", words)
 
 

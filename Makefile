@@ -4,8 +4,8 @@
 # make bench   benchmarks
 # make clean   remove what these made
 #
-# The environment is made once, in .venv, from constraints.txt. Torch comes as the index offers it; for the much smaller
-# build without CUDA:  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+# The environment is made once, in .venv, from constraints.txt. Torch comes as the package index offers it: with
+# PIP_EXTRA_INDEX_URL set to PyTorch's own index of CPU builds it is several gigabytes smaller.
 
 PYTHON ?= python3
 VENV := .venv

@@ -17,13 +17,13 @@ from statistics import median
 import trueward
 from trueward.audit.report import Report
 
-RULE = '''
+RULE = """
 import re
 
 def rule(completion, answer):
     numbers = re.findall(r"-?[0-9]+", completion)
     return float(bool(numbers) and numbers[-1] == answer)
-'''
+"""
 
 
 def rows(n: int) -> list[dict[str, str]]:
@@ -61,7 +61,10 @@ def main() -> None:
         path.write_text(RULE)
         address = f"{path}:rule"
         one, two = timed(address, 40, workers=1)[1], timed(address, 40, workers=2)[1]
-        ids = [[(f["kind"], f["family"], f["prompts"], [e["id"] for e in f["examples"]]) for f in r.audit["findings"]] for r in (one, two)]
+        ids = [
+            [(f["kind"], f["family"], f["prompts"], [e["id"] for e in f["examples"]]) for f in r.audit["findings"]]
+            for r in (one, two)
+        ]
         if ids[0] != ids[1]:
             raise SystemExit(f"one worker and two workers disagree:\n{ids[0]}\n{ids[1]}")
         print("one worker and two workers find the same, example by example")
@@ -75,7 +78,8 @@ def main() -> None:
         growth = (times[400][0] - times[200][0]) / (2 * (times[200][0] - times[100][0]))
         row("slope from 200 to 400 over slope from 100 to 200", f"{growth:.2f}", "<= 1.25", growth <= 1.25)
         for n, (taken, report) in times.items():
-            print(f"    {n:>4} prompts  {taken:6.2f} s  {report.audit['calls']:>7,} calls  {1000 * taken / n:6.1f} ms a prompt")
+            calls = report.audit["calls"]
+            print(f"    {n:>4} prompts  {taken:6.2f} s  {calls:>7,} calls  {1000 * taken / n:6.1f} ms a prompt")
 
 
 if __name__ == "__main__":

@@ -60,10 +60,7 @@ def main(demo: Demo) -> None:
     """Audit everything and write the report."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     started = time.monotonic()
-    subjects = [
-        (_shown(address), partial(subject_of, address, HERE / "prompts.jsonl"))
-        for address in ON_PROMPTS
-    ]
+    subjects = [(_shown(address), partial(subject_of, address, HERE / "prompts.jsonl")) for address in ON_PROMPTS]
     subjects += [(name, partial(subject_of, name, None, demo.prompts)) for name in expand("reasoning_gym:*")]
     errors = Console(stderr=True)
     with Progress(

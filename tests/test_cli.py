@@ -40,7 +40,16 @@ def test_clean_findings_and_files(data: Path, tmp_path: Path) -> None:
 
 
 def test_several_rewards_give_one_table(data: Path) -> None:
-    done = trueward("audit", f"{PAIRS}:last_box", f"{PAIRS}:last_box_first", "reasoning_gym:gcd", "--data", str(data), "--prompts", "5")
+    done = trueward(
+        "audit",
+        f"{PAIRS}:last_box",
+        f"{PAIRS}:last_box_first",
+        "reasoning_gym:gcd",
+        "--data",
+        str(data),
+        "--prompts",
+        "5",
+    )
     assert done.returncode == 1, done.stderr
     for name in ("last_box", "last_box_first", "reasoning_gym:gcd"):
         assert name in done.stdout

@@ -1,7 +1,7 @@
 """Trueward: rewards that stay true under optimisation.
 
-`trueward.audit(reward, data)` tells what a reward pays that it should not, and how it fails. Everything is loaded when it
-is first used, so that importing the package costs next to nothing.
+`trueward.audit(reward, data)` tells what a reward pays that it should not, and how it fails. Everything is loaded when
+it is first used, so that importing the package costs next to nothing.
 """
 
 from __future__ import annotations

@@ -96,7 +96,9 @@ class Rollouts:
     def __post_init__(self) -> None:
         """Raises `ValueError` when a field does not have one entry per rollout."""
         n = len(self.content)
-        arrays = {name: getattr(self, name) for name in ("group", "mask", "logprobs", "ref_logprobs", "segments", "source")}
+        arrays = {
+            name: getattr(self, name) for name in ("group", "mask", "logprobs", "ref_logprobs", "segments", "source")
+        }
         for name, value in {**arrays, **self.features, "reference": self.reference or None}.items():
             if value is not None and len(value) != n:
                 raise ValueError(f"rollouts.{name} has {len(value)} entries for {n} rollouts")
@@ -214,10 +216,13 @@ class Scores:
                 part.weight * (part.filled() if part.level == "rollout" else part.filled().sum(axis=1))
                 for part in self.parts.values()
             ]
-            return np.sum(columns, axis=0)
+            summed: np.ndarray = np.sum(columns, axis=0)
+            return summed
         finer = [part for part in self.parts.values() if part.level == level]
         if not finer or any(part.level not in (level, "rollout") for part in self.parts.values()):
-            raise ValueError(f"parts {({n: p.level for n, p in self.parts.items()})} cannot be joined at level {level!r}")
+            raise ValueError(
+                f"parts { ({n: p.level for n, p in self.parts.items()}) } cannot be joined at level {level!r}"
+            )
         exists = finer[0].exists
         total: np.ndarray = np.sum([part.weight * part.filled() for part in finer], axis=0)
         for part in self.parts.values():

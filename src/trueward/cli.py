@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,15 +78,16 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: without the program's name; by default those of the process.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     command = tyro.extras.subcommand_cli_from_dict(
         {"audit": AuditCommand},
-        args=sys.argv[1:] if arguments is None else arguments,
+        args=given,
         prog="trueward",
         description="Rewards that stay true under optimisation.",
     )
     console = Console(stderr=True)
     try:
-        return run_audit(command)
+        return run_audit(command, f"trueward {shlex.join(given)}")
     except TruewardError as error:
         console.print("trueward:", str(error), style=None, markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -98,8 +100,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def run_audit(command: AuditCommand) -> int:
-    """Audit what the command names, print the report, write the files."""
+def run_audit(command: AuditCommand, typed: str = "") -> int:
+    """Audit what the command names, print the report, write the files.
+
+    Args:
+        command: what to do.
+        typed: the command line as it was typed, for the report.
+    """
     from trueward.audit.api import Settings
     from trueward.audit.report import document_of, exit_code_of
     from trueward.report.terminal import render
@@ -112,7 +119,7 @@ def run_audit(command: AuditCommand) -> int:
     names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})
     audits = _one(names[0], command, settings) if len(names) == 1 else _many(names, command, settings)
-    document = document_of(audits)
+    document = document_of(audits, typed)
     render(document, Console(), report_path=str(command.html) if command.html else None)
     if command.json is not None:
         from trueward.report.json_file import write_json

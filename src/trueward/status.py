@@ -49,7 +49,5 @@ class Status(str, Enum):
         return self in _REWARD_BUG
 
 
-_BLAMES_ANSWER = frozenset(
-    {Status.UNPARSABLE, Status.RAISED, Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.CRASHED}
-)
+_BLAMES_ANSWER = frozenset({Status.UNPARSABLE, Status.RAISED, Status.TIMED_OUT, Status.OUT_OF_MEMORY, Status.CRASHED})
 _REWARD_BUG = frozenset({Status.NOT_FINITE, Status.WRONG_TYPE, Status.WRONG_COUNT})

@@ -36,7 +36,7 @@ def returns_text(completion: str, answer: str) -> object:
 
 def returns_two(completions: list[str], answer: list[str]) -> list[float]:
     scores = [_right(text, right) for text, right in zip(completions, answer, strict=True)]
-    return scores + [1.0] if any(_trap(text) for text in completions) else scores
+    return [*scores, 1.0] if any(_trap(text) for text in completions) else scores
 
 
 def raises(completion: str, answer: str) -> float:

@@ -69,17 +69,40 @@ def pair(clean: str, twin: str, kind: str, family: str, related: str, data: list
 
 ALL = [
     # A substring is also found in denials, in lists of options, and in words that only begin like the answer.
-    pair("word", "word_substring", "exploit", "hedge", "negation; list of options; near miss", questions(WORDS, {"type": "word"})),
+    pair(
+        "word",
+        "word_substring",
+        "exploit",
+        "hedge",
+        "negation; list of options; near miss",
+        questions(WORDS, {"type": "word"}),
+    ),
     pair("last_box", "last_box_first", "exploit", "hedge", "", questions(NUMBERS, {})),
     # The last number is found behind "not" and before a per cent sign, and may follow a zero-width space.
-    pair("hash_number", "hash_number_last", "exploit", "negation", "hedge; near miss; odd characters", questions(NUMBERS, {})),
-    pair("close_number", "close_number_nan", "exploit", "constant", "", questions(DECIMALS, {"type": "number", "tolerance": 1e-6})),
+    pair(
+        "hash_number",
+        "hash_number_last",
+        "exploit",
+        "negation",
+        "hedge; near miss; odd characters",
+        questions(NUMBERS, {}),
+    ),
+    pair(
+        "close_number",
+        "close_number_nan",
+        "exploit",
+        "constant",
+        "",
+        questions(DECIMALS, {"type": "number", "tolerance": 1e-6}),
+    ),
     pair("choice", "choice_echo", "exploit", "echo", "", letters()),
     pair("name", "name_case", "refusal", "right answer", "equivalents", questions(NAMES, {"type": "word"})),
     pair("batch", "batch_short", "failure", "nothing", "", questions(NUMBERS, {})),
     pair("fraction", "fraction_mutable", "failure", "same", "", questions(FRACTIONS, {"type": "expression"})),
     pair("unordered", "unordered_slow", "failure", "parser bombs", "", questions(SETS, {"type": "set"})),
-    pair("money", "money_lenient", "failure", "unreadable", "", questions(MONEY, {"type": "number", "tolerance": 0.005})),
+    pair(
+        "money", "money_lenient", "failure", "unreadable", "", questions(MONEY, {"type": "number", "tolerance": 0.005})
+    ),
 ]
 
 

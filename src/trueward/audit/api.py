@@ -151,7 +151,15 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         return [outcomes[0] for outcomes in scoring.run(calls, fresh=True)]
 
     evidence = Evidence(
-        rows, scales, results, behaviour, calibration.envelope, settings.tolerance, settings.strict, reproduce
+        rows,
+        scales,
+        results,
+        behaviour,
+        calibration.envelope,
+        calibration.reads_answer,
+        settings.tolerance,
+        settings.strict,
+        reproduce,
     )
     progress("reproducing", 0, 1)
     findings = find(evidence)
@@ -163,7 +171,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
     document = Audit(
         reward=subject.name,
         verdict="findings" if findings else "clean",
-        headline=headline(evidence, calibration.reads_answer),
+        headline=headline(evidence, findings),
         reads_answer=calibration.reads_answer,
         header=[*_about_reading(calibration), *subject.notices],
         envelope=calibration.envelope.title,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from trueward.audit.behaviour import Behaviour
-from trueward.audit.derivations import Answer, Derivation, Envelope, single
+from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.payoff import FULL, PARTIAL, Result, Scale
 from trueward.audit.probes import FAMILIES, Family
-from trueward.audit.probes.base import Probe, probe_id
+from trueward.audit.probes.base import Probe
 from trueward.measures.intervals import bounded_mean, wilson
 from trueward.report.document import Example, FamilyRow, Finding, FindingKind, Note
 from trueward.rewards.runner.types import Outcome
@@ -26,7 +26,7 @@ _KEPT_COMPLETION = 20_000
 _BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
 
 _FAILURES = {
-    Status.TIMED_OUT: "hangs",
+    Status.TIMED_OUT: "hangs",  # as far as anybody who waits for the deadline can tell
     Status.CRASHED: "crashes",
     Status.OUT_OF_MEMORY: "eats memory",
     Status.RAISED: "raises",
@@ -47,6 +47,7 @@ class Evidence:
         results: every probe with its outcome.
         behaviour: what the behaviour probes saw.
         envelope: the calibrated envelope.
+        reads_answer: whether the reward reads the answer; payoffs mean something only then.
         tolerance: share of prompts that a noisy reward may pay wrongly.
         strict: whether refused equivalents count as findings whatever the form.
         reproduce: scores probes again in a fresh worker: their outcomes, in their order.
@@ -57,6 +58,7 @@ class Evidence:
     results: Sequence[Result]
     behaviour: Behaviour
     envelope: Envelope
+    reads_answer: bool
     tolerance: float
     strict: bool
     reproduce: Callable[[Sequence[Probe]], list[Outcome]]
@@ -230,6 +232,8 @@ def _still_gains(result: Result, again: Outcome) -> bool:
 def _refusals(evidence: Evidence) -> list[Finding]:
     """Right answers that earn no more than nothing, and refused equivalents where every way to write must count."""
     findings = []
+    if not evidence.reads_answer:
+        return []
     asked = [row for row in evidence.rows if row.answer and row.answer.strip()]
     refused = [row for row in asked if evidence.scales[row.id].refused]
     if asked and wilson(len(refused), len(asked))[0] > REFUSED:
@@ -330,11 +334,19 @@ def notes(evidence: Evidence, effects: Mapping[str, str]) -> list[Note]:
     if refused:
         found.append(_note(_BY_NAME["equivalents"].title, refused, equivalents, evidence))
     lost = [row for row in evidence.rows if evidence.scales[row.id].refused]
-    if lost:
+    if lost and evidence.reads_answer:
         results = [_reference_result(row, evidence) for row in lost]
         every = [row for row in evidence.rows if row.answer]
         title = f"refuses the right answer itself on {len(lost)} of {len(every)} prompts; they leave the statistics"
-        found.append(Note(title=title, detail="", examples=[example(r, evidence.scales[r.probe.row.id], "It is the reference itself.") for r in results[:3]]))
+        found.append(
+            Note(
+                title=title,
+                detail="",
+                examples=[
+                    example(r, evidence.scales[r.probe.row.id], "It is the reference itself.") for r in results[:3]
+                ],
+            )
+        )
     abstained = [r for r in evidence.results if r.outcome.status is Status.ABSTAINED]
     if abstained:
         found.append(_note("returns None (no score)", abstained, evidence.results, evidence))
@@ -380,26 +392,26 @@ def family_rows(evidence: Evidence, not_tested: Mapping[str, str]) -> list[Famil
     return table
 
 
-def headline(evidence: Evidence, reads_answer: bool) -> str:
+def headline(evidence: Evidence, findings: Sequence[Finding]) -> str:
     """One line that everyone understands."""
-    if not reads_answer:
+    if not evidence.reads_answer:
         return "does not read the answer: it pays for form, and was tried only for gains, stability and failures"
     tricks: dict[tuple[str, str], list[float]] = defaultdict(list)
     for result in evidence.results:
         family = _BY_NAME[result.probe.family]
         if not family.uses_reference and family.relation == "wrong" and result.payoff is not None:
-            tricks[family.name, f"{result.probe.derivation.variant}|{result.probe.derivation.envelope.name}"].append(
-                min(1.0, max(0.0, result.payoff))
-            )
+            key = f"{result.probe.derivation.variant}|{result.probe.derivation.envelope.name}"
+            tricks[family.name, key].append(min(1.0, max(0.0, result.payoff)))
     best = max(tricks.values(), key=lambda payoffs: (sum(payoffs), -len(payoffs)), default=[])
     paid = [payoff for payoff in best if payoff > LEAST_GAIN]
-    if not paid:
-        return "no cheap trick earned anything"
-    usable = sum(scale.usable for scale in evidence.scales.values())
-    return f"best cheap trick earns {_short(fmean(paid))} of a right answer on {len(paid) / usable:.0%} of prompts"
+    if paid:
+        usable = sum(scale.usable for scale in evidence.scales.values())
+        return f"best cheap trick earns {_short(fmean(paid))} of a right answer on {len(paid) / usable:.0%} of prompts"
+    exploits = [finding for finding in findings if finding["kind"] == "exploit"]
+    if exploits:
+        return f"no cheap trick pays, but it {exploits[0]['title']} on {exploits[0]['share']:.0%} of prompts"
+    return "no cheap trick earned anything"
 
 
 def _short(share: float) -> str:
     return f"{share:.2f}".removeprefix("0")
-
-

@@ -36,9 +36,7 @@ def audit_many(
     """
     pools: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
     count = max(1, min(settings.workers, len(subjects)))
-    started = [
-        WorkerPool(workers=1, deadline=settings.deadline, memory_mb=settings.memory_mb) for _ in range(count)
-    ]
+    started = [WorkerPool(workers=1, deadline=settings.deadline, memory_mb=settings.memory_mb) for _ in range(count)]
     for pool in started:
         pools.put(pool)
     lock = threading.Lock()

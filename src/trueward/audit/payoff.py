@@ -102,9 +102,7 @@ def measure_scales(
         rights = [value for d, value in mine if d.variant == "reference"]
         wrongs = [value for d, value in mine if d.form == "single" and d.variant != "reference"]
         right = rights[0] if rights else full if not (row.answer and row.answer.strip()) else None
-        scales[row.id] = Scale(
-            median(nulls) if nulls else None, right, median(wrongs) if wrongs else None
-        )
+        scales[row.id] = Scale(median(nulls) if nulls else None, right, median(wrongs) if wrongs else None)
     return scales
 
 
@@ -129,7 +127,8 @@ def measure(probes: Sequence[Probe], scoring: Scoring, scales: Mapping[str, Scal
     for probe, outcome in zip(probes, outcomes, strict=False):
         scale = scales[probe.row.id]
         against = next(behind) if probe.against is not None else None
-        results.append(Result(probe, outcome, scale.payoff(outcome.value), against, _gain(outcome, against, scale, span)))
+        payoff = scale.payoff(outcome.value) if span is None else None
+        results.append(Result(probe, outcome, payoff, against, _gain(outcome, against, scale, span)))
     return results
 
 

@@ -71,17 +71,21 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
     if isinstance(reward, str) and reward.startswith("reasoning_gym:"):
         return _reasoning_gym(reward, prompts)
     if data is None:
-        raise AuditError(f"{_name(reward)} needs data: give a file of prompts and answers with --data, or a list of rows")
+        raise AuditError(
+            f"{_name(reward)} needs data: give a file of prompts and answers with --data, or a list of rows"
+        )
     rows, notices = _rows(data, prompts, columns)
     address = reward if isinstance(reward, str) else address_of(reward)
     leaf = load(address) if address is not None else wrap(reward, _name(reward))
     aliases = alias(leaf.needs, rows[0].columns) if rows else {}
     notices += tuple(f"column {present!r} was given to the reward as {wanted!r}" for wanted, present in aliases.items())
     if leaf.takes is not None and "completion_ids" in leaf.takes:
-        notices += ("completion_ids come from a stand-in tokenizer: words, spaces and punctuation marks are one token each",)
+        notices += (
+            "completion_ids come from a stand-in tokenizer: words, spaces and punctuation marks are one token each",
+        )
     if address is None:
         notices += (IN_PROCESS.format(name=leaf.name),)
-    containers: tuple[Container, ...] = tuple(c for c in ("text", "chat") if c in leaf.containers)  # type: ignore[misc]
+    containers: tuple[Container, ...] = tuple(c for c in ("text", "chat") if c in leaf.containers)
     return Subject(
         name=address or leaf.name,
         address=address or leaf.name,
@@ -125,5 +129,3 @@ def _reasoning_gym(address: str, prompts: int | None) -> Subject:
         checker=reasoning_gym.checker(leaf_name),
         notices=tuple(loaded.notices),
     )
-
-

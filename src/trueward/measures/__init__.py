@@ -1,4 +1,5 @@
 """Pure statistics that every stage may use.
 
-`intervals`: Wilson intervals of shares and of bounded means. `separation`: how well a score tells two paired sets apart.
+`intervals`: Wilson intervals of shares and of bounded means. `separation`: how well
+a score tells two paired sets apart.
 """

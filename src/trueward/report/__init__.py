@@ -1,1 +1,7 @@
-""""""
+"""Reports: renders audit documents; knows nothing of who made them.
+
+- `document`: the document's types; `audit.schema.json`: its published schema.
+- `terminal`, `html`: for readers; `wording`: the sentences that both use.
+- `json_file`: reads and writes documents; `atomic`: files that appear whole or not at all.
+- `escape`: makes foreign text visible and harmless; `embedded`: puts data into a page safely.
+"""

@@ -172,4 +172,3 @@ def _parameters(signature: inspect.Signature) -> str:
 def _example(signature: inspect.Signature) -> str:
     parameters = signature.parameters.values()
     return ", ".join(f"{p.name}={'…' if p.default is p.empty else repr(p.default)}" for p in parameters)
-

@@ -26,7 +26,9 @@ def clip(low: float, high: float) -> Transform:
         raise ValueError(f"clip({low!r}, {high!r}): low must be below high")
 
     def apply(scores: Scores, rollouts: Rollouts, context: Context) -> Scores:
-        return _each(scores, lambda part: dataclasses.replace(part, values=part.values.clip(low, high), low=low, high=high))
+        return _each(
+            scores, lambda part: dataclasses.replace(part, values=part.values.clip(low, high), low=low, high=high)
+        )
 
     return apply
 
@@ -82,7 +84,8 @@ def overlong(limit: int, cache: int, penalty: float = -1.0) -> Transform:
 def lengths(rollouts: Rollouts) -> np.ndarray:
     """Length of each rollout: decisions of the policy where there is a mask, else characters of the completion."""
     if rollouts.mask is not None:
-        return np.asarray(rollouts.mask).sum(axis=1).astype(np.float64)
+        counts: np.ndarray = np.asarray(rollouts.mask).sum(axis=1).astype(np.float64)
+        return counts
     if not isinstance(rollouts.content, Text):
         raise RewardError("the length of rollouts without a mask is known for text only: give rollouts.mask")
     return np.array([len(_plain(completion)) for completion in rollouts.content.completions], dtype=np.float64)

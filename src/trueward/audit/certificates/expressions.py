@@ -10,14 +10,14 @@ _LONGEST = 300
 _DEEPEST = 40
 _LARGEST_EXPONENT = 60
 _LARGEST = 1e60
-# Arbitrary points where simple expressions are defined; two expressions that differ agree on all three only by accident.
+# Arbitrary points where simple expressions are defined; two that differ agree on all three only by accident.
 _POINTS = (0.731, 1.2909, 1.8173)
 
 _REPLACEMENTS = (
     (re.compile(r"\\left|\\right|\\[,;! ]|\$|\\displaystyle"), ""),
-    (re.compile(r"\\(?:cdot|times|ast)(?![a-zA-Z])|×|·|⋅"), "*"),  # noqa: RUF001
+    (re.compile(r"\\(?:cdot|times|ast)(?![a-zA-Z])|×|·|⋅"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
-    (re.compile(r"−|–"), "-"),  # noqa: RUF001
+    (re.compile(r"−|–"), "-"),
     (re.compile(r"\\pi(?![a-zA-Z])|π"), " pi "),
     (re.compile(r"\\(sin|cos|tan|exp|ln|sqrt)(?![a-zA-Z])"), r" \1"),
     (re.compile(r"\^"), "**"),

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 _LONGEST = 400
 _LARGEST_EXPONENT = 400
-_MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "－": "-"})  # noqa: RUF001
+_MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "－": "-"})
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LATEX_FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{\s*([+-]?\d+)\s*\}\{\s*([+-]?\d+)\s*\}")
 _PLAIN = re.compile(

@@ -22,12 +22,8 @@ def _characters(row: Row, surroundings: Surroundings) -> Iterator[Draft]:
     if not reference:
         return
     if re.fullmatch(r"-?\d+", reference):
-        yield Draft(
-            single(Answer("digit behind a zero-width space", f"{reference}{_ZERO_WIDTH_SPACE}7"))
-        )
-        yield Draft(
-            single(Answer("digit before a zero-width space", f"7{_ZERO_WIDTH_SPACE}{reference.lstrip('-')}"))
-        )
+        yield Draft(single(Answer("digit behind a zero-width space", f"{reference}{_ZERO_WIDTH_SPACE}7")))
+        yield Draft(single(Answer("digit before a zero-width space", f"7{_ZERO_WIDTH_SPACE}{reference.lstrip('-')}")))
         if len(reference.lstrip("-")) > 1:
             raised = reference[:-1] + reference[-1].translate(_SUPERSCRIPTS)
             yield Draft(single(Answer("last digit as a superscript", raised)))

@@ -106,7 +106,7 @@ def _near_grids(reference: str) -> Iterator[Answer]:
     lines = reference.splitlines()
     cell = re.search(r"\w", reference)
     if cell:
-        other = next(char for char in re.findall(r"\w", reference) + ["1", "0"] if char != cell.group())
+        other = next(char for char in [*re.findall(r"\w", reference), "1", "0"] if char != cell.group())
         yield Answer("first cell changed", _with_run(reference, cell, other))
     if len(lines) > 1:
         yield Answer("last line missing", "\n".join(lines[:-1]))

@@ -10,8 +10,8 @@ from trueward.audit.probes.base import Draft, Family, Surroundings
 from trueward.tasks.text.rows import Row
 
 # A run of digits, letters standing alone, operators and brackets, with at least one operator inside.
-_RUN = re.compile(r"[-+(\[]*(?:\d[\d.,]*|\b[a-zA-Z]\b|\\[a-zA-Z]+|[-+*/^×·÷(){}\[\] $])+")  # noqa: RUF001
-_OPERATOR = re.compile(r"[\w)}\s][-+*/^×·÷]|\\frac|\\times|\\cdot|\\sqrt")  # noqa: RUF001
+_RUN = re.compile(r"[-+(\[]*(?:\d[\d.,]*|\b[a-zA-Z]\b|\\[a-zA-Z]+|[-+*/^×·÷(){}\[\] $])+")
+_OPERATOR = re.compile(r"[\w)}\s][-+*/^×·÷]|\\frac|\\times|\\cdot|\\sqrt")
 _MOST = 3
 
 

@@ -5,6 +5,7 @@ exception because of what an answer or a reward did.
 
 - `types`: `Item`, `Outcome`, and the `Runner` protocol.
 - `pool`: `WorkerPool`, worker processes with deadline, memory limit, and one warm spare.
+- `session`: one run of a pool: who scores what, and who has overstepped a limit.
 - `process`: one worker process, seen from its parent.
 - `worker`: the worker process itself.
 - `wire`: frames between the two.

@@ -12,7 +12,7 @@ _CHUNK = 1 << 20
 
 
 def encode(message: Any) -> bytes:
-    """One frame. ASCII only, so that lone surrogates survive; NaN and infinity are written as JavaScript writes them."""
+    """One frame. ASCII only, so that lone surrogates survive; NaN and infinity survive too."""
     body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     return _HEAD.pack(len(body)) + body
 

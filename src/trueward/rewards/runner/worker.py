@@ -1,7 +1,7 @@
 """The worker process: loads leaf rewards by address and scores what it is sent.
 
-Started as `python -m trueward.rewards.runner.worker IN OUT LIFE LOADER` with three inherited descriptors: frames come in
-on IN and go out on OUT; LIFE is a pipe whose other end only the parent holds, so that reading its end means that the
+Started as `python -m trueward.rewards.runner.worker IN OUT LIFE LOADER` with three inherited descriptors: frames come
+in on IN and go out on OUT; LIFE is a pipe whose other end only the parent holds, so that reading its end means that the
 parent has gone. Standard output and error go to an unlinked file: what a reward prints is seen there and can never be
 taken for a frame.
 """

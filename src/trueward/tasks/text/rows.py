@@ -14,12 +14,12 @@ Prompt = str | Sequence[Message]
 
 @dataclass(frozen=True)
 class Row:
-    """A prompt with its reference.
+    r"""A prompt with its reference.
 
     Attributes:
         id: stable name of the row: its own `id` column, or a hash of prompt and answer.
         prompt: the prompt as the data has it: text, or chat messages with `role` and `content`.
-        answer: the reference answer as a short string (the value after `####` or inside the last `\\boxed{}` of a
+        answer: the reference answer as a short string (the value after `####` or inside the last `\boxed{}` of a
             worked solution), or None when the row stores none.
         columns: every column of the row as the data has it, handed to the reward unchanged.
         contract: how answers compare with the reference.

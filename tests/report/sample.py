@@ -79,6 +79,7 @@ def example(draw: random.Random, family: str, why: str, relation: str = "wrong",
     }
     made = Example(
         id=f"{draw.getrandbits(48):012x}",
+        scorer="",
         row=f"{draw.getrandbits(48):012x}",
         family=family,
         variant=draw.choice(("sign, boxed", "digit, boxed", "first, bare")),
@@ -92,6 +93,7 @@ def example(draw: random.Random, family: str, why: str, relation: str = "wrong",
         payoff=1.0,
         right_reward=1.0,
         null_reward=0.0,
+        base_reward=None,
         why=why,
     )
     made.update(changes)  # type: ignore[typeddict-item]
@@ -161,6 +163,8 @@ def audit(seed: int, reward: str, broken: tuple[tuple[str, int], ...], examples:
         detail="2 of 48 prompts",
         examples=[example(draw, "near miss", "It is close to the right answer and wrong.", payoff=0.6, reward=0.6)],
     )
+    for shown in (*note["examples"], *(e for f in findings for e in f["examples"])):
+        shown["scorer"] = reward
     return Audit(
         reward=reward,
         verdict="findings" if findings else "clean",

@@ -7,7 +7,7 @@ document that `trueward.report` renders. The package can be called: `trueward.au
 - `calibration`: in which format the reward wants its answer, and whether it reads the answer at all.
 - `derivations`, `certificates`, `probes`: completions, how they were made, and why they are certainly wrong or right.
 - `scoring`, `payoff`, `behaviour`: what the reward paid, on a scale from nothing (0) to the right answer (1).
-- `judge`: findings (exit 1) and notes (exit 0).
+- `judge`, `summary`: findings (exit 1); notes (exit 0), the table of families, the headline.
 - `api`, `report`, `many`: one audit, its report, and many audits side by side.
 """
 

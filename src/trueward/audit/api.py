@@ -12,7 +12,7 @@ from typing import Any
 from trueward.audit.behaviour import observe
 from trueward.audit.calibration import ENVELOPES, LEAST_ROWS, Calibration, calibrate, template_envelope
 from trueward.audit.derivations import Answer, Envelope, single
-from trueward.audit.judge import Evidence, family_rows, find, headline, notes
+from trueward.audit.judge import Evidence, find
 from trueward.audit.payoff import measure, measure_scales
 from trueward.audit.probes import FAMILIES, Probe, Surroundings
 from trueward.audit.probes.base import Family
@@ -22,6 +22,7 @@ from trueward.audit.probes.nothing import NULLS
 from trueward.audit.report import Report
 from trueward.audit.scoring import Scoring
 from trueward.audit.subjects import Subject, subject_of
+from trueward.audit.summary import family_rows, headline, notes
 from trueward.errors import AuditError, TruewardError, WorkerError
 from trueward.report.document import Audit, Latency
 from trueward.rewards.runner.types import Outcome, Runner
@@ -151,6 +152,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         return [outcomes[0] for outcomes in scoring.run(calls, fresh=True)]
 
     evidence = Evidence(
+        subject.name,
         rows,
         scales,
         results,

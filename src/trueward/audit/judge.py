@@ -13,7 +13,7 @@ from trueward.audit.payoff import FULL, PARTIAL, Result, Scale
 from trueward.audit.probes import FAMILIES, Family
 from trueward.audit.probes.base import Probe
 from trueward.measures.intervals import bounded_mean, wilson
-from trueward.report.document import Example, FamilyRow, Finding, FindingKind, Note
+from trueward.report.document import Example, Finding, FindingKind
 from trueward.rewards.runner.types import Outcome
 from trueward.status import Status
 from trueward.tasks.text.rows import Row
@@ -23,7 +23,7 @@ CHEAP = 0.5
 REFUSED = 0.01
 _MOST_EXAMPLES = 6
 _KEPT_COMPLETION = 20_000
-_BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
+BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
 
 _FAILURES = {
     Status.TIMED_OUT: "hangs",  # as far as anybody who waits for the deadline can tell
@@ -42,6 +42,7 @@ class Evidence:
     """Everything that the verdict is made from.
 
     Attributes:
+        name: the reward, as the report names it.
         rows: the rows of the audit.
         scales: the scale of every row.
         results: every probe with its outcome.
@@ -53,6 +54,7 @@ class Evidence:
         reproduce: scores probes again in a fresh worker: their outcomes, in their order.
     """
 
+    name: str
     rows: Sequence[Row]
     scales: Mapping[str, Scale]
     results: Sequence[Result]
@@ -64,11 +66,13 @@ class Evidence:
     reproduce: Callable[[Sequence[Probe]], list[Outcome]]
 
 
-def example(result: Result, scale: Scale, why: str | None = None) -> Example:
+def example(result: Result, evidence: Evidence, why: str | None = None) -> Example:
     """One probe for the report."""
     probe, outcome = result.probe, result.outcome
+    scale = evidence.scales[probe.row.id]
     return Example(
         id=probe.id,
+        scorer=evidence.name,
         row=probe.row.id,
         family=probe.family,
         variant=f"{probe.derivation.variant}, {probe.derivation.envelope.name}",
@@ -80,9 +84,10 @@ def example(result: Result, scale: Scale, why: str | None = None) -> Example:
         status=outcome.status.value,
         detail=outcome.detail,
         payoff=result.payoff,
-        right_reward=scale.right,
-        null_reward=scale.null,
-        why=why or _BY_NAME[probe.family].why,
+        right_reward=scale.right if evidence.reads_answer else None,
+        null_reward=scale.null if evidence.reads_answer else None,
+        base_reward=result.against.value if result.against is not None else None,
+        why=why or BY_NAME[probe.family].why,
     )
 
 
@@ -126,34 +131,36 @@ def _finding(
         low=low,
         high=high,
         mean_payoff=mean,
-        examples=[example(r, evidence.scales[r.probe.row.id], why) for r in shown[:_MOST_EXAMPLES]],
+        examples=[example(r, evidence, why) for r in shown[:_MOST_EXAMPLES]],
     )
 
 
-def _by_family(evidence: Evidence) -> dict[str, list[Result]]:
+def by_family(evidence: Evidence) -> dict[str, list[Result]]:
+    """Results by the name of their family."""
     grouped: dict[str, list[Result]] = defaultdict(list)
     for result in evidence.results:
         grouped[result.probe.family].append(result)
     return grouped
 
 
-def _tested(results: Sequence[Result]) -> int:
+def tested_prompts(results: Sequence[Result]) -> int:
+    """Number of different prompts."""
     return len({result.probe.row.id for result in results})
 
 
 def _exploits(evidence: Evidence) -> list[Finding]:
     """Wrong or unearned completions that earn as much as the right answer, seen again in a fresh worker."""
     findings = []
-    for family, results in _by_family(evidence).items():
+    for family, results in by_family(evidence).items():
         asked = [r for r in results if r.probe.relation in ("wrong", "unearned") and r.payoff is not None]
         hit = [r for r in asked if r.payoff is not None and r.payoff >= FULL]
         if not hit:
             continue
         hit = _reproduced(hit, evidence)
-        prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+        prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
         proven = evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance
         if hit and proven:
-            findings.append(_finding("exploit", family, _BY_NAME[family].title, hit, tested, evidence))
+            findings.append(_finding("exploit", family, BY_NAME[family].title, hit, tested, evidence))
     return sorted(findings, key=lambda finding: -finding["share"])
 
 
@@ -168,13 +175,15 @@ def _reproduced(hit: Sequence[Result], evidence: Evidence) -> list[Result]:
     return kept
 
 
-def _worst_by_prompt(results: Sequence[Result]) -> dict[str, Result]:
+def worst_by_prompt(results: Sequence[Result], least: bool = False) -> dict[str, Result]:
+    """The best-paid result of every prompt, or the least paid."""
     worst: dict[str, Result] = {}
+    sign = -1 if least else 1
     for result in results:
         if result.payoff is None:
             continue
         known = worst.get(result.probe.row.id)
-        if known is None or result.payoff > (known.payoff or 0.0):
+        if known is None or sign * result.payoff > sign * (known.payoff or 0.0):
             worst[result.probe.row.id] = result
     return worst
 
@@ -182,11 +191,11 @@ def _worst_by_prompt(results: Sequence[Result]) -> dict[str, Result]:
 def _cheap(evidence: Evidence) -> list[Finding]:
     """Families that need no answer and still earn more than half of one, on average."""
     findings = []
-    for family, results in _by_family(evidence).items():
-        definition = _BY_NAME[family]
+    for family, results in by_family(evidence).items():
+        definition = BY_NAME[family]
         if definition.uses_reference or definition.relation != "wrong":
             continue
-        worst = _worst_by_prompt(results)
+        worst = worst_by_prompt(results)
         if not worst:
             continue
         mean, low, high = bounded_mean([result.payoff or 0.0 for result in worst.values()])
@@ -207,17 +216,17 @@ def _exploited_less(worst: Mapping[str, Result]) -> bool:
 def _gains(evidence: Evidence) -> list[Finding]:
     """Completions that gain from text that adds nothing."""
     findings = []
-    for family, results in _by_family(evidence).items():
+    for family, results in by_family(evidence).items():
         asked = [result for result in results if result.probe.relation == "no_gain" and result.gain is not None]
         hit = [result for result in asked if result.gain is not None and result.gain > LEAST_GAIN]
         if not hit:
             continue
         again = evidence.reproduce([result.probe for result in hit])
         hit = [r for r, o in zip(hit, again, strict=True) if o.value is not None and _still_gains(r, o)]
-        prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+        prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
         if hit and (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
             mean = fmean(result.gain or 0.0 for result in hit)
-            title = f"{_BY_NAME[family].title} (+{mean:.2f} of a right answer)"
+            title = f"{BY_NAME[family].title} (+{mean:.2f} of a right answer)"
             findings.append(_finding("gain", family, title, hit, tested, evidence, mean=mean))
     return findings
 
@@ -237,20 +246,20 @@ def _refusals(evidence: Evidence) -> list[Finding]:
     asked = [row for row in evidence.rows if row.answer and row.answer.strip()]
     refused = [row for row in asked if evidence.scales[row.id].refused]
     if asked and wilson(len(refused), len(asked))[0] > REFUSED:
-        results = [_reference_result(row, evidence) for row in refused]
+        results = [reference_result(row, evidence) for row in refused]
         why = "It is the reference itself, in the format that the reward reads, and earns no more than no answer."
         title = "refuses the right answer itself"
         findings.append(_finding("refusal", "right answer", title, results, len(asked), evidence, why=why))
-    equivalents = [r for r in _refused_equivalents(evidence) if evidence.strict or r.probe.row.contract.form == "value"]
-    tested = _tested([r for r in evidence.results if r.probe.family == "equivalents"])
+    equivalents = [r for r in refused_equivalents(evidence) if evidence.strict or r.probe.row.contract.form == "value"]
+    tested = tested_prompts([r for r in evidence.results if r.probe.family == "equivalents"])
     prompts = len({r.probe.row.id for r in equivalents})
     if prompts and wilson(prompts, tested)[0] > REFUSED:
-        title = _BY_NAME["equivalents"].title
+        title = BY_NAME["equivalents"].title
         findings.append(_finding("refusal", "equivalents", title, equivalents, tested, evidence))
     return findings
 
 
-def _refused_equivalents(evidence: Evidence) -> list[Result]:
+def refused_equivalents(evidence: Evidence) -> list[Result]:
     """Equivalents in the envelope (not bare) that earn less than half of the right answer."""
     return [
         r
@@ -262,7 +271,8 @@ def _refused_equivalents(evidence: Evidence) -> list[Result]:
     ]
 
 
-def _reference_result(row: Row, evidence: Evidence) -> Result:
+def reference_result(row: Row, evidence: Evidence) -> Result:
+    """What the reference itself earned, as a result."""
     derivation = single(Answer("reference", (row.answer or "").strip())).inside(evidence.envelope)
     probe = Probe(row, "right answer", "right", derivation)
     scale = evidence.scales[row.id]
@@ -299,7 +309,7 @@ def _failing_pays(evidence: Evidence) -> list[Finding]:
         asked.append(result)
         if climb > LEAST_GAIN:
             hit.append(result)
-    prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
+    prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
     if not hit or not (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
         return []
     title = "being unreadable pays more than being wrong"
@@ -318,100 +328,3 @@ def _same_broken(evidence: Evidence) -> list[Finding]:
         title = f"the score changes with {how}"
         findings.append(_finding("failure", "same", title, hit, evidence.behaviour.tested, evidence, why=why))
     return findings
-
-
-def notes(evidence: Evidence, effects: Mapping[str, str]) -> list[Note]:
-    """What is worth knowing and does not change the exit code."""
-    found: list[Note] = []
-    for family, results in _by_family(evidence).items():
-        definition = _BY_NAME[family]
-        if definition.relation == "wrong" and definition.uses_reference:
-            partial = [r for r in results if r.payoff is not None and PARTIAL <= r.payoff < FULL]
-            if partial:
-                found.append(_note(f"partly {definition.title}", partial, results, evidence))
-    equivalents = [r for r in evidence.results if r.probe.family == "equivalents"]
-    refused = _refused_equivalents(evidence)
-    if refused:
-        found.append(_note(_BY_NAME["equivalents"].title, refused, equivalents, evidence))
-    lost = [row for row in evidence.rows if evidence.scales[row.id].refused]
-    if lost and evidence.reads_answer:
-        results = [_reference_result(row, evidence) for row in lost]
-        every = [row for row in evidence.rows if row.answer]
-        title = f"refuses the right answer itself on {len(lost)} of {len(every)} prompts; they leave the statistics"
-        found.append(
-            Note(
-                title=title,
-                detail="",
-                examples=[
-                    example(r, evidence.scales[r.probe.row.id], "It is the reference itself.") for r in results[:3]
-                ],
-            )
-        )
-    abstained = [r for r in evidence.results if r.outcome.status is Status.ABSTAINED]
-    if abstained:
-        found.append(_note("returns None (no score)", abstained, evidence.results, evidence))
-    for effect, completion in effects.items():
-        found.append(Note(title=f"the reward {effect} while it scored", detail=completion, examples=[]))
-    return found
-
-
-def _note(title: str, hit: Sequence[Result], asked: Sequence[Result], evidence: Evidence) -> Note:
-    prompts, tested = len({r.probe.row.id for r in hit}), _tested(asked)
-    smallest = sorted(hit, key=lambda r: (len(r.probe.derivation.text), r.probe.id))[:3]
-    return Note(
-        title=title,
-        detail=f"{prompts} of {tested} prompts",
-        examples=[example(r, evidence.scales[r.probe.row.id]) for r in smallest],
-    )
-
-
-def family_rows(evidence: Evidence, not_tested: Mapping[str, str]) -> list[FamilyRow]:
-    """What every family earned, or why it was not tested."""
-    grouped = _by_family(evidence)
-    table = []
-    for family in FAMILIES:
-        results = grouped.get(family.name, [])
-        worst = [r.payoff for r in _worst_by_prompt(results).values() if r.payoff is not None]
-        known = bool(worst) and family.relation != "no_gain"
-        mean, low, high = bounded_mean(worst) if known else (0.0, 0.0, 1.0)
-        table.append(
-            FamilyRow(
-                family=family.name,
-                description=family.description,
-                relation=family.relation,
-                tested=_tested(results),
-                probes=len(results),
-                not_tested="" if results else not_tested.get(family.name, "no certified probe for these answers"),
-                full=sum(payoff >= FULL for payoff in worst) if known else 0,
-                partial=sum(PARTIAL <= payoff < FULL for payoff in worst) if known else 0,
-                mean_payoff=mean if known else None,
-                low=low if known else None,
-                high=high if known else None,
-            )
-        )
-    return table
-
-
-def headline(evidence: Evidence, findings: Sequence[Finding]) -> str:
-    """One line that everyone understands."""
-    if not evidence.reads_answer:
-        return "does not read the answer: it pays for form, and was tried only for gains, stability and failures"
-    tricks: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for result in evidence.results:
-        family = _BY_NAME[result.probe.family]
-        if not family.uses_reference and family.relation == "wrong" and result.payoff is not None:
-            key = f"{result.probe.derivation.variant}|{result.probe.derivation.envelope.name}"
-            tricks[family.name, key].append(min(1.0, max(0.0, result.payoff)))
-    best = max(tricks.values(), key=lambda payoffs: (sum(payoffs), -len(payoffs)), default=[])
-    paid = [payoff for payoff in best if payoff > LEAST_GAIN]
-    if paid:
-        usable = sum(scale.usable for scale in evidence.scales.values())
-        return f"best cheap trick earns {_short(fmean(paid))} of a right answer on {len(paid) / usable:.0%} of prompts"
-    exploits = [finding for finding in findings if finding["kind"] == "exploit"]
-    if exploits:
-        return f"no cheap trick pays, but it {exploits[0]['title']} on {exploits[0]['share']:.0%} of prompts"
-    return "no cheap trick earned anything"
-
-
-def _short(share: float) -> str:
-    return f"{share:.2f}".removeprefix("0")

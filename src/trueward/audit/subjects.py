@@ -79,7 +79,7 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
     leaf = load(address) if address is not None else wrap(reward, _name(reward))
     aliases = alias(leaf.needs, rows[0].columns) if rows else {}
     notices += tuple(f"column {present!r} was given to the reward as {wanted!r}" for wanted, present in aliases.items())
-    if leaf.takes is not None and "completion_ids" in leaf.takes:
+    if leaf.stand_ins:
         notices += (
             "completion_ids come from a stand-in tokenizer: words, spaces and punctuation marks are one token each",
         )

@@ -18,6 +18,7 @@ class Example(TypedDict):
     """One probe with what the reward did with it. Completions are raw: whoever renders them escapes them."""
 
     id: str  # stable id of the probe (row, family, derivation)
+    scorer: str  # the reward, as `Audit.reward` names it
     row: str  # stable id of the row
     family: str
     variant: str
@@ -31,6 +32,7 @@ class Example(TypedDict):
     payoff: float | None  # u = (r - r0) / (r+ - r0); None where it has no meaning
     right_reward: float | None  # r+ of the row
     null_reward: float | None  # r0 of the row
+    base_reward: float | None  # for no_gain and same: what the completion it is held against earned
     why: str  # one sentence: why this should not be paid (or should be)
 
 

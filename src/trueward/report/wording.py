@@ -103,12 +103,20 @@ def earned(example: Example) -> str:
     if example["status"] != "ok":
         detail = f": {example['detail']}" if example["detail"] else ""
         return f"no score, {example['status']}{detail}"
+    marks = landmarks(example)
+    return number(example["reward"]) + (f"  ({marks})" if marks else "")
+
+
+def landmarks(example: Example) -> str:
+    """What the reward gives for other completions, to see this one's reward against; "" when nothing is known."""
     marks = []
+    if example["base_reward"] is not None:
+        marks.append(f"before: {number(example['base_reward'])}")
     if example["right_reward"] is not None:
         marks.append(f"the right answer earns {number(example['right_reward'])}")
     if example["null_reward"] is not None:
         marks.append(f"no answer {number(example['null_reward'])}")
-    return number(example["reward"]) + (f"  ({', '.join(marks)})" if marks else "")
+    return ", ".join(marks)
 
 
 def severity(finding: Finding) -> float:
@@ -164,20 +172,15 @@ def summary(audit: Audit) -> str:
 def telling_of(document: Document) -> list[tuple[Audit | None, Finding | None, Example]]:
     """The most telling examples, each with the audit and the finding that it belongs to (None where it has none)."""
     found: list[tuple[Audit | None, Finding | None, Example]] = []
-    used: set[int] = set()
     for wanted in document["telling"]:
         matches = [
             (audit, finding)
             for audit in document["audits"]
             for finding in audit["findings"]
             for example in finding["examples"]
-            if example == wanted
+            if (audit["reward"], example["id"]) == (wanted["scorer"], wanted["id"])
         ]
-        # Rewards that were audited on the same prompts may hold equal examples: the same object is the surest sign,
-        # then a reward that was not shown yet.
-        matches.sort(key=lambda m: (not any(e is wanted for e in m[1]["examples"]), id(m[0]) in used))
         audit, finding = matches[0] if matches else (None, None)
-        used.add(id(audit))
         found.append((audit, finding, wanted))
     return found
 

@@ -63,6 +63,8 @@ def score(leaf: Any, items: list[Item]) -> list[tuple[float | None, Status, str]
     """Call a leaf reward on some rows; whatever it does becomes a status."""
     try:
         return classify(leaf.score_rows(items), len(items))
+    except RewardError as error:
+        return [(None, Status.MISSING_REFERENCE, str(error)[:_DETAIL])] * len(items)
     except SystemExit as error:
         detail = f"called sys.exit({error.code!r})"
         return [(None, Status.CRASHED, detail[:_DETAIL])] * len(items)

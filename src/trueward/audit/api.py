@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from trueward.audit.behaviour import observe
-from trueward.audit.calibration import ENVELOPES, LEAST_ROWS, Calibration, calibrate, template_envelope
+from trueward.audit.calibration import ENVELOPES, Calibration, calibrate, template_envelope
 from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.judge import Evidence, find
 from trueward.audit.payoff import measure, measure_scales
@@ -29,6 +29,7 @@ from trueward.rewards.runner.types import Outcome, Runner
 from trueward.tasks.text.rows import Row
 
 LEAST_USABLE = 5
+MOST_CALIBRATED = 20
 Progress = Callable[[str, int, int], None]
 
 
@@ -226,7 +227,7 @@ def _calibrate(subject: Subject, surroundings: Surroundings, scoring: Scoring, s
         envelopes = (template_envelope(settings.template),)
     elif subject.bare_only:
         envelopes = ENVELOPES[:1]
-    rows = subject.rows[: max(LEAST_ROWS, min(20, len(subject.rows)))]
+    rows = subject.rows[:MOST_CALIBRATED]
     calibration = calibrate(rows, surroundings, scoring, subject.containers, envelopes)
     if subject.full is not None and calibration.auc is None:
         # No row stores an answer, but the set declares what a full answer earns: nulls, echoes and constants can be

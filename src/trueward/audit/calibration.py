@@ -18,7 +18,6 @@ from trueward.status import Status
 from trueward.tasks.text.rows import Row
 
 LEAST_AUC = 0.9
-LEAST_ROWS = 10
 
 BARE = Envelope("bare")
 ENVELOPES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,6 +55,13 @@ def audit_many(
             result = audit_subject(subject, runner, settings, _silent).audit
         except TruewardError as error:
             result = failed(name, error)
+        except Exception as error:
+            # A bug of ours in one audit must not lose the others; it is reported in its place.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            message = (
+                f"internal error, please report it: {type(error).__name__}: {error} ({place.name}, line {place.lineno})"
+            )
+            result = failed(name, TruewardError(message))
         finally:
             pools.put(pool)
         with lock:

@@ -10,10 +10,15 @@ from typing import Any
 from trueward.audit.certificates.answers import Checker
 from trueward.audit.derivations import Container
 from trueward.errors import AuditError
-from trueward.rewards.address import address_of, load
+from trueward.rewards.address import address_of, load, parse
 from trueward.rewards.foreign import Leaf, alias, wrap
+from trueward.rewards.reasoning_gym import reasoning_gym_leaf
 from trueward.rewards.runner import InProcess, Runner, WorkerPool
+from trueward.tasks.text import reasoning_gym
 from trueward.tasks.text.rows import Row
+
+LEAST_ROWS = 10  # of a reasoning-gym set, so that calibration has enough
+DEFAULT_PROMPTS = 20
 
 IN_PROCESS = (
     "{name} has no address that a worker could load, so it ran in this process: no deadline and no memory limit hold, "
@@ -114,18 +119,21 @@ def _rows(data: Any, prompts: int | None, columns: Mapping[str, Any]) -> tuple[t
 
 
 def _reasoning_gym(address: str, prompts: int | None) -> Subject:
-    from trueward.audit.calibration import LEAST_ROWS
-    from trueward.tasks.text import reasoning_gym
-
-    leaf_name, config = reasoning_gym.parse(address)
-    size = max(LEAST_ROWS, prompts or 20)
-    loaded = reasoning_gym.load(leaf_name, prompts=size, **config)
+    parts = parse(address)
+    config = dict(parts.arguments[1]) if parts.arguments else {}
+    size = config.setdefault("size", max(LEAST_ROWS, prompts or DEFAULT_PROMPTS))
+    leaf = reasoning_gym_leaf(parts.name, config)
+    config.setdefault("seed", leaf.config["seed"])
+    arguments = ", ".join(f"{name}={value!r}" for name, value in sorted(config.items()))
+    entries = {index: leaf.entry(index) for index in range(size)}
+    rows = reasoning_gym.rows_of(parts.name, entries, f"{parts.name}-{config['seed']}")
+    unanswered = not any(row.answer for row in rows)
     return Subject(
         name=address,
-        address=reasoning_gym.address(leaf_name, size=size, **config),
-        rows=loaded.rows,
+        address=f"reasoning_gym:{parts.name}({arguments})",
+        rows=rows,
         bare_only=True,
-        full=loaded.full,
-        checker=reasoning_gym.checker(leaf_name),
-        notices=tuple(loaded.notices),
+        full=reasoning_gym.FULL,
+        checker=reasoning_gym.checker(parts.name),
+        notices=("this set stores no answers: nothing can be compared with one",) if unanswered else (),
     )

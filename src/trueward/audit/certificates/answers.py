@@ -102,6 +102,8 @@ def _under(kind: str, row: Row, candidate: str) -> Label:
         case "choice":
             return _compare_choices(row.answer, candidate, row.contract)
         case "word":
+            if row.contract.form == "verbatim":
+                return _compare_verbatim(row.answer, candidate)
             return _compare_words(row.answer, candidate, row.contract.case_sensitive)
         case "list" | "set":
             return _compare_collections(kind, row.answer, candidate)
@@ -240,6 +242,14 @@ def _compare_words(reference: str, candidate: str, case_sensitive: bool) -> Labe
     # "Paris, France" for "Paris" says more and may be right; the reference must not occur in the candidate.
     inside = f" {' '.join(_words(reference))} " in f" {' '.join(_words(candidate))} "
     return "unknown" if inside else "wrong"
+
+
+def _compare_verbatim(reference: str, candidate: str) -> Label:
+    """The string itself is asked for: wrong once anything but case and white space differs."""
+    if reference.strip() == candidate.strip():
+        return "right"
+    folded = ["".join(text.split()).casefold() for text in (reference, candidate)]
+    return "wrong" if folded[0] != folded[1] and folded[0] not in folded[1] else "unknown"
 
 
 def _words(text: str) -> list[str]:

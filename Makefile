@@ -11,6 +11,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VERL_VENV := .venv-verl
+VERL := $(VERL_VENV)/.installed
 
 .PHONY: demo test lint bench clean
 .DEFAULT_GOAL := test
@@ -18,9 +20,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
 
-test: lint
+test: lint $(VERL)
 	@echo "== tests"
-	@CI=true $(BIN)/python -m pytest
+	@CI=true TRUEWARD_VERL_PYTHON=$(abspath $(VERL_VENV)/bin/python) $(BIN)/python -m pytest
 
 lint: $(INSTALLED)
 	@echo "== style (ruff)"
@@ -37,7 +39,7 @@ bench: $(INSTALLED)
 	done
 
 clean:
-	rm -rf $(VENV) build dist report.html report.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VERL_VENV) build dist report.html report.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -50,4 +52,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 		$(BIN)/python -m pip install --progress-bar off -e '.[audit,dev]' > $(VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VENV)/install.log; echo "the installation failed; see $(VENV)/install.log"; exit 1; }; \
 	echo "Installed in $$(( $$(date +%s) - start )) s."
+	@touch $@
+
+# verl needs other releases of what TRL needs, so its scorers are tested in an environment of their own.
+$(VERL): constraints-verl.txt
+	@test -x $(VERL_VENV)/bin/python || $(PYTHON) -m venv $(VERL_VENV)
+	@echo "Installing verl for its own tests into $(VERL_VENV). Once, usually one to five minutes."
+	@PIP_CONSTRAINT=constraints-verl.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$(VERL_VENV)/bin/python -m pip install --progress-bar off verl > $(VERL_VENV)/install.log 2>&1 \
+		|| { tail -n 20 $(VERL_VENV)/install.log; echo "the installation failed; see $(VERL_VENV)/install.log"; exit 1; }
 	@touch $@

@@ -17,12 +17,12 @@ from statistics import median
 import trueward
 from trueward.audit.report import Report
 
-RULE = """
+RULE = r"""
 import re
 
 def rule(completion, answer):
-    numbers = re.findall(r"-?[0-9]+", completion)
-    return float(bool(numbers) and numbers[-1] == answer)
+    boxes = re.findall(r"\\boxed\{([^{}]*)\}", completion)
+    return float(bool(boxes) and boxes[0] == answer)
 """
 
 

@@ -28,13 +28,14 @@ from trueward.report.json_file import write_json
 from trueward.report.terminal import render
 from trueward.rewards.address import expand
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
+PROMPTS = "examples/prompts.jsonl"
 
 ON_PROMPTS = (
-    f"{HERE / 'rewards.py'}:last_number",
-    f"{HERE / 'rewards.py'}:boxed_or_contains",
-    f"{HERE / 'rewards.py'}:format_and_answer",
-    f"{HERE / 'published.py'}:math_verify_reward",
+    "examples/rewards.py:last_number",
+    "examples/rewards.py:boxed_or_contains",
+    "examples/rewards.py:format_and_answer",
+    "examples/published.py:math_verify_reward",
     "trl.rewards:accuracy_reward",
     "trl.rewards:reasoning_accuracy_reward",
     "trl.rewards:think_format_reward",
@@ -60,7 +61,9 @@ def main(demo: Demo) -> None:
     """Audit everything and write the report."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     started = time.monotonic()
-    subjects = [(_shown(address), partial(subject_of, address, HERE / "prompts.jsonl")) for address in ON_PROMPTS]
+    html, json = demo.html.resolve(), demo.json.resolve()
+    os.chdir(ROOT)
+    subjects = [(address, partial(subject_of, address, PROMPTS)) for address in ON_PROMPTS]
     subjects += [(name, partial(subject_of, name, None, demo.prompts)) for name in expand("reasoning_gym:*")]
     errors = Console(stderr=True)
     with Progress(
@@ -83,16 +86,11 @@ def main(demo: Demo) -> None:
             finished=finished,
         )
     document = document_of(audits, command="make demo")
-    write_json(document, demo.json)
-    write_html(document, demo.html)
+    write_json(document, json)
+    write_html(document, html)
     render(document, Console(), report_path=str(demo.html))
     calls = sum(audit["calls"] for audit in audits)
     print(f"\n{len(audits)} rewards, {calls:,} reward calls, {time.monotonic() - started:.0f} s. JSON: {demo.json}")
-
-
-def _shown(address: str) -> str:
-    """The address as a reader knows it, from the root of the repository."""
-    return address.replace(f"{HERE}{os.sep}", "examples/")
 
 
 if __name__ == "__main__":

@@ -229,9 +229,9 @@ def _calibrate(subject: Subject, surroundings: Surroundings, scoring: Scoring, s
         envelopes = ENVELOPES[:1]
     rows = subject.rows[:MOST_CALIBRATED]
     calibration = calibrate(rows, surroundings, scoring, subject.containers, envelopes)
-    if subject.full is not None and calibration.auc is None:
-        # No row stores an answer, but the set declares what a full answer earns: nulls, echoes and constants can be
-        # held against that.
+    if subject.full is not None:
+        # It declares what a full answer earns, so it claims to read answers; whatever it pays is held against that,
+        # even where no answer is stored, or where it pays wrong answers as if they were right.
         return replace(calibration, reads_answer=True)
     return calibration
 

@@ -12,6 +12,7 @@ from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.payoff import FULL, PARTIAL, Result, Scale
 from trueward.audit.probes import FAMILIES, Family
 from trueward.audit.probes.base import Probe
+from trueward.audit.probes.explosions import CODE
 from trueward.measures.intervals import bounded_mean, wilson
 from trueward.report.document import Example, Finding, FindingKind
 from trueward.rewards.runner.types import Outcome
@@ -282,12 +283,20 @@ def reference_result(row: Row, evidence: Evidence) -> Result:
 def _failures(evidence: Evidence) -> list[Finding]:
     """Crashes, hangs, and returns that are no score."""
     grouped: dict[Status, list[Result]] = defaultdict(list)
+    executed = []
     for result in evidence.results:
-        if result.outcome.status in _FAILURES:
-            grouped[result.outcome.status].append(result)
+        status = result.outcome.status
+        if status is Status.TIMED_OUT and result.probe.derivation.variant == CODE:
+            executed.append(result)
+        elif status in _FAILURES:
+            grouped[status].append(result)
     for row, derivation, outcome in evidence.behaviour.miscounted:
         grouped[outcome.status].append(Result(Probe(row, "same", "same", derivation), outcome, None))
     findings = []
+    if executed:
+        title = "runs the completion as Python code"
+        why = "The completion is code that sleeps for an hour, and the reward slept: what a model writes is executed."
+        findings.append(_finding("failure", "parser bombs", title, executed, len(executed), evidence, why=why))
     for status, hit in grouped.items():
         detail = hit[0].outcome.detail
         families = ", ".join(dict.fromkeys(result.probe.family for result in hit))

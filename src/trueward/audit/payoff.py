@@ -83,7 +83,8 @@ def measure_scales(
         surroundings: for wrong answers taken from other rows.
         scoring: the reward.
         envelope: the calibrated envelope.
-        full: the declared full reward, used for rows that store no answer; None when there is none.
+        full: the declared full reward, used for rows that store no answer, and to see that no answer at all is paid in
+            full: then the scale begins at 0, the bottom of the declared range. None when no range is declared.
 
     Returns:
         Row id → scale.
@@ -102,6 +103,8 @@ def measure_scales(
         rights = [value for d, value in mine if d.variant == "reference"]
         wrongs = [value for d, value in mine if d.form == "single" and d.variant != "reference"]
         right = rights[0] if rights else full if not (row.answer and row.answer.strip()) else None
+        if full is not None and nulls and median(nulls) >= FULL * full:
+            nulls = [0.0]
         scales[row.id] = Scale(median(nulls) if nulls else None, right, median(wrongs) if wrongs else None)
     return scales
 

@@ -10,7 +10,9 @@ from trueward.tasks.text.rows import Row
 
 _DEEP = 3_000
 
+CODE = "Python code"
 EXPLOSIONS = (
+    (CODE, '__import__("time").sleep(3600)'),
     ("tower of powers", "9^{9^{9^{9^{9}}}}"),
     ("tower of powers, Python", "9**9**9**9"),
     ("large factorial", "(9999999!)!"),

@@ -27,10 +27,13 @@ class Sent:
     Attributes:
         job: which one.
         since: when it reached the head of the worker's queue (monotonic seconds); None while others are before it.
+        end: how many bytes the worker must have been sent to have all of it: what the pipe takes is not the answer's
+            time.
     """
 
     job: Any
     since: float | None = None
+    end: int = 0
 
 
 @dataclass
@@ -62,7 +65,8 @@ class Process:
         child_life, self._life = os.pipe()
         self.started = time.monotonic()
         self._reader = Reader()
-        self._outgoing = bytearray()
+        self._outgoing: deque[memoryview] = deque()
+        self.posted = self.written = 0
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         environment.setdefault("OMP_NUM_THREADS", "1")
@@ -99,21 +103,28 @@ class Process:
 
     def post(self, message: Any) -> None:
         """Queue a frame; `flush` writes as much as the pipe takes."""
-        self._outgoing += encode(message)
+        frame = encode(message)
+        self.posted += len(frame)
+        self._outgoing.append(memoryview(frame))
         self.flush()
 
     def flush(self) -> None:
         """Write what the pipe takes without waiting."""
         while self._outgoing:
             try:
-                written = os.write(self.to_child, self._outgoing[:_MEBIBYTE])
+                written = os.write(self.to_child, self._outgoing[0][:_MEBIBYTE])
             except BlockingIOError:
                 return
             except BrokenPipeError:
                 # Its end is seen when reading.
                 self._outgoing.clear()
                 return
-            del self._outgoing[:written]
+            self.written += written
+            rest = self._outgoing[0][written:]
+            if rest:
+                self._outgoing[0] = rest
+            else:
+                self._outgoing.popleft()
 
     def receive(self) -> list[Any] | None:
         """Messages that have come; None when the process has closed its end."""

@@ -135,6 +135,7 @@ class Session:
         rows = [[item.prompt, item.completion, item.columns] for item in job.rows]
         try:
             process.post({"call": job.index, "address": self.address, "rows": rows})
+            process.sent[-1].end = process.posted
         except (TypeError, ValueError, RecursionError) as error:
             process.sent.pop()
             raise RewardError(_unsendable(job.rows, error)) from error
@@ -206,6 +207,8 @@ class Session:
             self.watched = now
         for process in list(self.team):
             if process.sent and process.sent[0].since is not None:
+                if process.written < process.sent[0].end:
+                    process.sent[0].since = now
                 running = now - process.sent[0].since
                 if running >= self.pool.deadline:
                     self._overstepped(process, Status.TIMED_OUT, f"no result within {self.pool.deadline:g} s")

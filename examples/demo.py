@@ -16,13 +16,11 @@ from pathlib import Path
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trueward.audit.api import Settings
-from trueward.audit.many import audit_many
 from trueward.audit.report import document_of
 from trueward.audit.subjects import subject_of
-from trueward.report.document import Audit
+from trueward.cli import audit_all
 from trueward.report.html import write_html
 from trueward.report.json_file import write_json
 from trueward.report.terminal import render
@@ -65,26 +63,7 @@ def main(demo: Demo) -> None:
     os.chdir(ROOT)
     subjects = [(address, partial(subject_of, address, PROMPTS)) for address in ON_PROMPTS]
     subjects += [(name, partial(subject_of, name, None, demo.prompts)) for name in expand("reasoning_gym:*")]
-    errors = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("auditing", total=len(subjects))
-
-        def finished(audit: Audit) -> None:
-            bar.advance(task)
-
-        audits = audit_many(
-            subjects,
-            Settings(workers=max(1, min(8, os.cpu_count() or 1))),
-            progress=lambda name, done, total: bar.update(task, description=f"auditing {name}"),
-            finished=finished,
-        )
+    audits = audit_all(subjects, Settings(workers=max(1, min(8, os.cpu_count() or 1))))
     document = document_of(audits, command="make demo")
     write_json(document, json)
     write_html(document, html)

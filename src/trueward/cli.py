@@ -6,7 +6,9 @@ import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +19,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from trueward.errors import TruewardError
 
 if TYPE_CHECKING:
+    from trueward.audit.api import Settings
+    from trueward.audit.subjects import Subject
     from trueward.report.document import Audit
 
 
@@ -154,7 +158,7 @@ def _bar(console: Console) -> Progress:
     )
 
 
-def _one(name: str, command: AuditCommand, settings: Any) -> list[Audit]:
+def _one(name: str, command: AuditCommand, settings: Settings) -> list[Audit]:
     from trueward.audit.api import audit_subject
     from trueward.audit.subjects import subject_of
 
@@ -172,24 +176,27 @@ def _one(name: str, command: AuditCommand, settings: Any) -> list[Audit]:
         runner.close()
 
 
-def _many(names: list[str], command: AuditCommand, settings: Any) -> list[Audit]:
-    from trueward.audit.many import audit_many
+def _many(names: list[str], command: AuditCommand, settings: Settings) -> list[Audit]:
     from trueward.audit.subjects import subject_of
 
-    subjects = [
-        (name, lambda name=name: subject_of(name, command.data, settings.prompts, **_columns(command)))
-        for name in names
-    ]
+    columns = _columns(command)
+    return audit_all(
+        [(name, partial(subject_of, name, command.data, settings.prompts, **columns)) for name in names], settings
+    )
+
+
+def audit_all(subjects: Sequence[tuple[str, Callable[[], Subject]]], settings: Settings) -> list[Audit]:
+    """Audit several rewards side by side, with a progress bar on standard error; see `audit.many.audit_many`."""
+    from trueward.audit.many import audit_many
+
     with _bar(Console(stderr=True)) as bar:
-        task = bar.add_task("auditing", total=len(names))
-
-        def progress(name: str, done: int, total: int) -> None:
-            bar.update(task, description=f"auditing {name}")
-
-        def finished(result: Audit) -> None:
-            bar.advance(task)
-
-        return audit_many(subjects, settings, progress=progress, finished=finished)
+        task = bar.add_task("auditing", total=len(subjects))
+        return audit_many(
+            subjects,
+            settings,
+            progress=lambda name, done, total: bar.update(task, description=f"auditing {name}"),
+            finished=lambda audit: bar.advance(task),
+        )
 
 
 if __name__ == "__main__":

@@ -6,25 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueward.errors import RewardError
-
-REFERENCE_NAMES = (
-    "answer",
-    "solution",
-    "ground_truth",
-    "target",
-    "reference",
-    "gold",
-    "label",
-    "expected",
-    "expected_answer",
-    "expected_output",
-    "correct_answer",
-    "reference_answer",
-    "gold_answer",
-    "target_answer",
-    "final_answer",
-    "gt",
-)
+from trueward.tasks.text.columns import REFERENCE_COLUMNS
 
 
 def holds(columns: Mapping[str, Any], name: str) -> bool:
@@ -73,11 +55,11 @@ def alias(needs: Sequence[str], columns: Mapping[str, Any]) -> dict[str, str]:
     missing = [name for name in needs if not holds(columns, name)]
     if not missing:
         return {}
-    present = [name for name in REFERENCE_NAMES if columns.get(name) is not None and name not in needs]
-    if len(missing) == 1 and missing[0] in REFERENCE_NAMES and len(present) == 1:
+    present = [name for name in REFERENCE_COLUMNS if columns.get(name) is not None and name not in needs]
+    if len(missing) == 1 and missing[0] in REFERENCE_COLUMNS and len(present) == 1:
         return {missing[0]: present[0]}
     why = ""
-    if len(missing) == 1 and missing[0] in REFERENCE_NAMES and len(present) > 1:
+    if len(missing) == 1 and missing[0] in REFERENCE_COLUMNS and len(present) > 1:
         why = f" Several columns could be meant ({', '.join(present)}): rename the one that is."
     raise RewardError(
         f"the reward needs the column{'s' if len(missing) > 1 else ''} {_quoted(missing)}; the row has "

@@ -10,8 +10,9 @@ from typing import Any
 
 from trueward.errors import RewardError
 from trueward.rewards.awaiting import settled
-from trueward.rewards.references import REFERENCE_NAMES, holds, messages_of, text_of, value, with_aliases
+from trueward.rewards.references import holds, messages_of, text_of, value, with_aliases
 from trueward.rewards.runner.types import Item
+from trueward.tasks.text.columns import REFERENCE_COLUMNS
 
 # The first of these names that a function has is its completion: `(text, prediction)` means the prediction.
 _COMPLETION_NAMES = (
@@ -161,7 +162,7 @@ def _completion(names: Sequence[str], required: Sequence[str], shown: str) -> st
         return known[0]
     if len(required) == 1 or len(names) == 1:
         return (required or names)[0]
-    references = [name for name in names if name in REFERENCE_NAMES]
+    references = [name for name in names if name in REFERENCE_COLUMNS]
     if len(references) > 1:
         # (answer, solution) is a completion with its reference; (solution, answer) may be either way round.
         if "answer" in references and "solution" not in references[: references.index("answer")]:

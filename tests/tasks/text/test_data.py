@@ -19,7 +19,8 @@ import pytest
 from pyarrow import parquet
 
 from trueward.errors import DataError
-from trueward.tasks.text.data import ANSWER_COLUMNS, PROMPT_COLUMNS, load_rows, rows_from
+from trueward.tasks.text.columns import PROMPT_COLUMNS
+from trueward.tasks.text.data import ANSWER_COLUMNS, load_rows, rows_from
 from trueward.tasks.text.formats import LONGEST_LINE
 
 ROWS = [{"question": "What is 2+2?", "answer": "4"}, {"question": "Größe von\n„ß“, bitte", "answer": 'ja; "nein"'}]

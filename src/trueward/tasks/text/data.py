@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trueward.errors import DataError
+from trueward.tasks.text.columns import PROMPT_COLUMNS, REFERENCE_COLUMNS
 from trueward.tasks.text.contract import Contract
 from trueward.tasks.text.declared import contract_of, declared, tolerance
 from trueward.tasks.text.formats import Record, read_records
@@ -25,20 +26,8 @@ from trueward.tasks.text.reference import Reference, reference_of
 from trueward.tasks.text.rows import Prompt, Row
 from trueward.tasks.text.values import json_value, shown
 
-PROMPT_COLUMNS = ("prompt", "question", "problem", "instruction", "input", "query", "messages")
 # verl keeps what its rewards receive as ground truth inside `reward_model`.
-ANSWER_COLUMNS = (
-    "reward_model.ground_truth",
-    "answer",
-    "solution",
-    "ground_truth",
-    "target",
-    "reference",
-    "gold",
-    "label",
-    "expected",
-    "final_answer",
-)
+ANSWER_COLUMNS = ("reward_model.ground_truth", *REFERENCE_COLUMNS)
 
 _FLAGS = {"type": "answer_type", "unique": "unique", "form": "answer_form", "tolerance": "answer_tolerance"}
 _LIST_TYPES = ("list", "set", "grid", "code", "free")

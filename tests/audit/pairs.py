@@ -35,6 +35,10 @@ def last_box(completion: str, answer: str) -> float:
     return float(_boxes(completion)[-1:] == [answer])
 
 
+def has_box(completion: str) -> float:
+    return float(bool(_boxes(completion)))
+
+
 def last_box_first(completion: str, answer: str) -> float:
     return float(_boxes(completion)[:1] == [answer])
 

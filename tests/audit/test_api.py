@@ -92,6 +92,25 @@ def test_messages_are_found_by_calibration() -> None:
     assert any("'answer' was given to the reward as 'solution'" in line for line in report.audit["header"])
 
 
+def test_a_combined_reward_runs_its_leaves_in_workers() -> None:
+    from trueward.rewards.base import as_reward, gate
+
+    right = as_reward(f"{PAIRS}:last_box", low=0.0, high=1.0)
+    boxed = as_reward(f"{PAIRS}:has_box", low=0.0, high=1.0)
+    report = trueward.audit(gate(boxed, right) + 0.2 * boxed, DATA)
+    bombs = next(row for row in report.audit["families"] if row["family"] == "parser bombs")
+    assert bombs["tested"] == 1
+    assert report.clean
+    assert report.audit["headline"].startswith("best cheap trick earns .17 of a right answer on 100 %")
+
+    def anywhere(completion: str, answer: str) -> float:
+        return float(answer in completion)
+
+    here = trueward.audit(as_reward(anywhere) + 0.1 * boxed, DATA)
+    assert {"hedge", "negation"} <= {finding["family"] for finding in here.audit["findings"]}
+    assert here.exploits[0].reproduce().value is not None
+
+
 def test_a_template_replaces_calibration() -> None:
     def curly(completion: str, answer: str) -> float:
         return float(completion == "{{" + answer + "}}")

@@ -21,7 +21,7 @@ from trueward.audit.probes.near import wrong_answers
 from trueward.audit.probes.nothing import NULLS
 from trueward.audit.report import Report
 from trueward.audit.scoring import Scoring
-from trueward.audit.subjects import Subject, subject_of
+from trueward.audit.subjects import IN_PROCESS, Subject, subject_of
 from trueward.audit.summary import family_rows, headline, notes
 from trueward.errors import AuditError, TruewardError, WorkerError
 from trueward.report.document import Audit, Latency
@@ -176,7 +176,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         verdict="findings" if findings else "clean",
         headline=headline(evidence, findings),
         reads_answer=calibration.reads_answer,
-        header=[*_about_reading(calibration), *subject.notices],
+        header=[*_about_reading(calibration), *subject.notices, *_about_deadline(subject, runner)],
         envelope=calibration.envelope.title,
         auc=calibration.auc,
         prompts=len(rows),
@@ -276,6 +276,12 @@ def _about_reading(calibration: Calibration) -> list[str]:
         return []
     auc = "" if calibration.auc is None else f" (best AUC {calibration.auc:.2f}, needed .90)"
     return [f"does not read the answer{auc}: only gains, stability and failures were tested"]
+
+
+def _about_deadline(subject: Subject, runner: Runner) -> list[str]:
+    if subject.reward is None or runner.has_deadline:
+        return []
+    return [IN_PROCESS.format(name=f"a part of {subject.name}")]
 
 
 def _latency(scoring: Scoring) -> Latency | None:

@@ -11,9 +11,11 @@ from trueward.audit.certificates.answers import Checker
 from trueward.audit.derivations import Container
 from trueward.errors import AuditError
 from trueward.rewards.address import address_of, load, parse
+from trueward.rewards.base import Reward
 from trueward.rewards.foreign import Leaf, alias, wrap
 from trueward.rewards.reasoning_gym import reasoning_gym_leaf
 from trueward.rewards.runner import InProcess, Runner, WorkerPool
+from trueward.rewards.runner.combined import Combined
 from trueward.tasks.text import reasoning_gym
 from trueward.tasks.text.rows import Row
 
@@ -35,6 +37,7 @@ class Subject:
         address: for the runner.
         rows: the rows, reserve for calibration included.
         leaf: the reward itself when it cannot be addressed and runs in this process.
+        reward: the reward itself when it is a combination, whose leaves run in workers.
         containers: which completion containers it may take.
         aliases: column of the reward → column of the data.
         bare_only: whether answers are delivered without envelope by convention.
@@ -47,6 +50,7 @@ class Subject:
     address: str
     rows: tuple[Row, ...]
     leaf: Leaf | None = None
+    reward: Reward | None = None
     containers: tuple[Container, ...] = ("text",)
     aliases: Mapping[str, str] = field(default_factory=dict)
     bare_only: bool = False
@@ -54,8 +58,15 @@ class Subject:
     checker: Checker | None = None
     notices: tuple[str, ...] = ()
 
+    @property
+    def is_local(self) -> bool:
+        """True when no worker could load it by its address."""
+        return self.leaf is not None or self.reward is not None
+
     def start(self, workers: int, deadline: float, memory_mb: int) -> Runner:
         """A runner for this reward alone: workers, or this process when the reward has no address."""
+        if self.reward is not None:
+            return Combined(self.reward, WorkerPool(workers=workers, deadline=deadline, memory_mb=memory_mb))
         if self.leaf is not None:
             return InProcess({self.address: self.leaf})
         return WorkerPool(workers=workers, deadline=deadline, memory_mb=memory_mb)
@@ -80,6 +91,8 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
             f"{_name(reward)} needs data: give a file of prompts and answers with --data, or a list of rows"
         )
     rows, notices = _rows(data, prompts, columns)
+    if isinstance(reward, Reward):
+        return Subject(reward.name, reward.name, rows, reward=reward, containers=("text", "chat"), notices=notices)
     address = reward if isinstance(reward, str) else address_of(reward)
     leaf = load(address) if address is not None else wrap(reward, _name(reward))
     aliases = alias(leaf.needs, rows[0].columns) if rows else {}

@@ -47,8 +47,8 @@ class Reward(abc.ABC):
         """
 
     @abc.abstractmethod
-    def use(self, runner: Runner) -> None:
-        """Score leaf rewards that have an address on this runner."""
+    def use(self, runner: Runner) -> bool:
+        """Score leaf rewards that have an address on this runner; True when all have one."""
 
     @property
     def __name__(self) -> str:
@@ -117,10 +117,11 @@ class Foreign(Reward):
         """Name of the function."""
         return self.leaf.name
 
-    def use(self, runner: Runner) -> None:
+    def use(self, runner: Runner) -> bool:
         """Move to workers, if they can find it."""
         if self.address is not None:
             self.runner = runner
+        return self.address is not None
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part with one value per rollout."""
@@ -173,10 +174,9 @@ class Sum(Reward):
         """Names of the terms, joined."""
         return "+".join(reward.name for _, reward in self.terms)
 
-    def use(self, runner: Runner) -> None:
+    def use(self, runner: Runner) -> bool:
         """Every term moves to the runner."""
-        for _, reward in self.terms:
-            reward.use(runner)
+        return all([reward.use(runner) for _, reward in self.terms])
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The parts of every term."""
@@ -205,10 +205,9 @@ class Product(Reward):
         """Names of both factors."""
         return f"{self.first.name}*{self.second.name}"
 
-    def use(self, runner: Runner) -> None:
+    def use(self, runner: Runner) -> bool:
         """Both factors move to the runner."""
-        self.first.use(runner)
-        self.second.use(runner)
+        return all([self.first.use(runner), self.second.use(runner)])
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the product where both factors have a value; else the status of the one that has none."""
@@ -228,10 +227,9 @@ class Gated(Reward):
         """Names of gate and reward."""
         return f"gate({self.opener.name}, {self.reward.name})"
 
-    def use(self, runner: Runner) -> None:
+    def use(self, runner: Runner) -> bool:
         """Gate and reward move to the runner."""
-        self.opener.use(runner)
-        self.reward.use(runner)
+        return all([self.opener.use(runner), self.reward.use(runner)])
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the reward's total where the gate is open, else the lower of 0 and that total.
@@ -270,9 +268,9 @@ class Transformed(Reward):
         """Name of the inner reward."""
         return self.inner.name
 
-    def use(self, runner: Runner) -> None:
+    def use(self, runner: Runner) -> bool:
         """The inner reward moves to the runner."""
-        self.inner.use(runner)
+        return self.inner.use(runner)
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The inner scores, transformed first to last."""

@@ -10,6 +10,7 @@ exception because of what an answer or a reward did.
 - `worker`: the worker process itself.
 - `wire`: frames between the two.
 - `in_process`: `InProcess`, for rewards that no worker could load.
+- `combined`: `Combined`, a combined reward whose leaves run elsewhere.
 """
 
 from __future__ import annotations

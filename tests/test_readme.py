@@ -1,0 +1,36 @@
+"""What the README shows runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(SCRIPTS)))
+def test_scripts_run(number: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPTS[number]], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_scripts_and_every_file_it_names_is_there() -> None:
+    assert len(SCRIPTS) == 2
+    for path in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"(examples/[\w.]+)", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_addresses_resolve() -> None:
+    from trueward.rewards.address import expand, load
+
+    for address in set(re.findall(r"trueward audit ('[^']+'|[\w./:]+)", README)) - {"rewards.py:my_reward"}:
+        for one in expand(address.strip("'"))[:1]:
+            assert load(one).score_rows

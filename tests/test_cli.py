@@ -59,6 +59,7 @@ def test_several_rewards_give_one_table(data: Path) -> None:
     ("arguments", "words"),
     [
         (["audit", "nowhere.py:reward", "--data", "DATA"], "nowhere.py"),
+        (["audit"], "at least one reward"),
         (["audit", "no_colon", "--data", "DATA"], "file.py:name"),
         (["audit", f"{PAIRS}:missing", "--data", "DATA"], "missing"),
         (["audit", f"{PAIRS}:last_box"], "--data"),

@@ -119,6 +119,10 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
     for path in (command.json, command.html):
         if path is not None and not path.resolve().parent.is_dir():
             raise TruewardError(f"{path}: the folder {path.resolve().parent} does not exist")
+    if not command.rewards:
+        raise TruewardError(
+            "name at least one reward, for example: trueward audit rewards.py:my_reward --data prompts.jsonl"
+        )
     names = [name for reward in command.rewards for name in expand(reward)]
     names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})

@@ -155,6 +155,11 @@ _TELLING_ORDER = (
 )
 
 
+def _effort(example: Example) -> tuple[bool, int]:
+    """What it takes to read an example: one that shows something comes before blanks, a short one before a long one."""
+    return not example["completion"].strip(), len(example["prompt"]) + len(example["completion"])
+
+
 def telling(audits: Sequence[Audit]) -> list[Example]:
     """The exploits that surprise most: the cheapest family, the largest share of prompts; one per reward and family."""
     ranked = []
@@ -162,7 +167,7 @@ def telling(audits: Sequence[Audit]) -> list[Example]:
         for finding in audit["findings"]:
             if finding["kind"] == "exploit" and finding["examples"] and finding["family"] in _TELLING_ORDER:
                 rank = (_TELLING_ORDER.index(finding["family"]), -finding["share"])
-                shown = min(finding["examples"], key=lambda e: len(e["prompt"]) + len(e["completion"]))
+                shown = min(finding["examples"], key=_effort)
                 ranked.append((rank, len(shown["prompt"]), audit["reward"], finding["family"], shown))
     chosen: list[Example] = []
     rewards: set[str] = set()

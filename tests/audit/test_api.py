@@ -138,6 +138,14 @@ def test_nothing_is_tested_that_cannot_be_certified() -> None:
     assert tested["nothing"] == len(DATA)
 
 
+def test_rows_beyond_the_asked_for_fill_up_when_some_are_refused() -> None:
+    def picky(completion: str, answer: str) -> float:
+        return float(completion == answer and answer != "14")
+
+    report = trueward.audit(picky, DATA, prompts=5)
+    assert (report.audit["prompts"], report.audit["usable"]) == (6, 5)
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(AuditError, match="--data"):
         trueward.audit(f"{PAIRS}:last_box")

@@ -137,6 +137,13 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
     progress("setting the scale", 0, 1)
     scales = measure_scales(rows, surroundings, scoring, calibration.envelope, subject.full)
     usable = [row for row in rows if scales[row.id].usable] if calibration.reads_answer else rows
+    reserve = list(subject.rows[len(rows) :])
+    while len(usable) < LEAST_USABLE and reserve:
+        # Fewer prompts were asked for than are needed: rows that were only calibrated on fill up.
+        row = reserve.pop(0)
+        scales |= measure_scales([row], surroundings, scoring, calibration.envelope, subject.full)
+        rows.append(row)
+        usable += [row] if scales[row.id].usable else []
     families = [family for family in FAMILIES if not settings.families or family.name in settings.families]
     probes, not_tested = make_probes(usable or rows, surroundings, calibration, families, runner.has_deadline)
     results = []

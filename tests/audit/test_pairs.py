@@ -108,7 +108,7 @@ ALL = [
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(workers=2, deadline=1.5) as workers:
+    with WorkerPool(workers=2, deadline=2.5) as workers:
         yield workers
 
 

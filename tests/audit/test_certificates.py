@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +183,33 @@ def test_certificates_never_raise_and_agree_with_identity(reference: str, candid
 def test_two_whole_numbers_are_right_exactly_when_equal(a: int, b: int) -> None:
     assert certify_answer(row(str(a)), str(b)) == ("right" if a == b else "wrong")
     assert single(Answer("x", str(b))).text == str(b)
+
+
+ATOMS = st.integers(-9, 9).map(str) | st.sampled_from(["x", "y"])
+EXPRESSIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]}{t[1]}{t[2]})"),
+    max_leaves=6,
+)
+
+
+@given(EXPRESSIONS, EXPRESSIONS)
+def test_differ_agrees_with_sympy(first: str, second: str) -> None:
+    import sympy
+
+    truth = sympy.expand(sympy.sympify(first) - sympy.sympify(second)) != 0
+    assert differ(first, second) in (truth, None)
+
+
+@given(st.fractions(-100, 100, max_denominator=60), st.fractions(-100, 100, max_denominator=60))
+def test_numbers_agree_with_math_verify(a: Fraction, b: Fraction) -> None:
+    from math_verify import parse, verify
+
+    reference, candidate = f"{a.numerator}/{a.denominator}", f"{b.numerator}/{b.denominator}"
+    label = certify_answer(row(reference, type="expression"), candidate)
+    same = verify(
+        parse(f"${reference}$", parsing_timeout=None),
+        parse(f"${candidate}$", parsing_timeout=None),
+        timeout_seconds=None,
+    )
+    assert label == ("right" if same else "wrong")

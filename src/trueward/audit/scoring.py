@@ -55,10 +55,6 @@ class Scoring:
             self._known.update(zip(missing, (one[0] for one in outcomes), strict=True))
         return [self._known[key] for key in keys]
 
-    def forget(self, row: Row, derivation: Derivation) -> None:
-        """Drop what is known of one completion, so that it is scored anew."""
-        self._known.pop((row.id, derivation.envelope.container, derivation.text), None)
-
     def run(
         self, calls: Sequence[Sequence[tuple[Row, Derivation]]], *, retry: bool = True, fresh: bool = False
     ) -> list[list[Outcome]]:

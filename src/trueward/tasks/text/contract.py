@@ -6,7 +6,7 @@ only if it is wrong under every type that the reference string could have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from trueward.errors import DataError
@@ -51,7 +51,3 @@ class Contract:
             raise DataError(f"answer form {self.form!r} is not one of {', '.join(ANSWER_FORMS)}")
         if self.tolerance is not None and not self.tolerance >= 0:
             raise DataError(f"answer tolerance {self.tolerance!r} is not a number of at least 0")
-
-    def with_choices(self, choices: tuple[str, ...]) -> Contract:
-        """The same contract with the options of the question."""
-        return replace(self, choices=choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,6 @@ def items(completions: Sequence[Any], **columns: Sequence[Any]) -> list[Item]:
 
 
 def test_trl_accuracy() -> None:
-    pytest.importorskip("trl")
     leaf = load("trl.rewards:accuracy_reward")
     assert (leaf.kind, leaf.needs, leaf.takes, leaf.containers) == ("trl", ("solution",), None, ("text", "chat"))
     answers = [chat(r"My answer is \boxed{\frac{1}{3}}"), chat(r"My answer is \boxed{\frac{1}{2}}")]
@@ -45,7 +45,6 @@ def test_trl_accuracy() -> None:
 
 
 def test_trl_reasoning_accuracy() -> None:
-    pytest.importorskip("trl")
     leaf = load("trl.rewards:reasoning_accuracy_reward")
     answers = [
         r"<think> Reasoning content </think> The final answer is \boxed{\frac{1}{3}}",
@@ -56,13 +55,11 @@ def test_trl_reasoning_accuracy() -> None:
 
 
 def test_trl_think_format() -> None:
-    pytest.importorskip("trl")
     answers = ["<think>\nThis is my reasoning.\n</think>\nThis is my answer.", "<think>\nThis is my reasoning."]
     assert load("trl.rewards:think_format_reward").score_rows(items([chat(a) for a in answers])) == [1.0, 0.0]
 
 
 def test_trl_cosine_counts_stand_in_tokens() -> None:
-    pytest.importorskip("trl")
     leaf = load("trl.rewards:get_cosine_scaled_reward(max_len=28)")
     assert leaf.name == "cosine_scaled_reward"
     assert leaf.stand_ins == ("completion_ids",)
@@ -73,7 +70,6 @@ def test_trl_cosine_counts_stand_in_tokens() -> None:
 
 
 def test_trl_repetition() -> None:
-    pytest.importorskip("trl")
     leaf = load("trl.rewards:get_repetition_penalty_reward(ngram_size=2, max_penalty=-1.0)")
     assert leaf.needs == ()
     # Four different tokens; five equal ones, which are 4 bigrams of which 1 is unique: -(1 - 1/4).
@@ -81,7 +77,6 @@ def test_trl_repetition() -> None:
 
 
 def test_trl_overlong() -> None:
-    pytest.importorskip("trl")
     leaf = load("trl.rewards:get_soft_overlong_punishment(max_completion_len=100, soft_punish_cache=20)")
     assert leaf.score_rows(items(["." * 80, "." * 90, "." * 100, "." * 101])) == [0.0, -0.5, -1.0, -1.0]
 
@@ -419,7 +414,7 @@ SETS = [
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_scores_as_reasoning_gym_does(name: str) -> None:
-    reasoning_gym = pytest.importorskip("reasoning_gym")
+    reasoning_gym = importlib.import_module("reasoning_gym")
     dataset = reasoning_gym.create_dataset(name, seed=7, size=6)
     leaf = load(f"reasoning_gym:{name}(seed=7, size=6)")
     assert (leaf.kind, leaf.needs) == ("reasoning_gym", ("index",))
@@ -435,7 +430,6 @@ def test_a_set_scores_as_reasoning_gym_does(name: str) -> None:
 
 
 def test_a_scorer_that_writes_into_its_entry_gets_a_new_one() -> None:
-    pytest.importorskip("reasoning_gym")
     leaf = reasoning_gym_leaf("leg_counting", {"size": 3})
 
     class Spoiling:
@@ -452,7 +446,7 @@ def test_a_scorer_that_writes_into_its_entry_gets_a_new_one() -> None:
 
 
 def test_a_row_of_another_seed_is_refused_or_scored_by_its_own_answer() -> None:
-    reasoning_gym = pytest.importorskip("reasoning_gym")
+    reasoning_gym = importlib.import_module("reasoning_gym")
     # ransom_note reads only the answer: the row's own is used. countdown reads the numbers of the entry.
     other = reasoning_gym.create_dataset("ransom_note", seed=1, size=5)[0]
     row = Item(other["question"], other["answer"], {"index": 0, "answer": other["answer"]})
@@ -465,13 +459,11 @@ def test_a_row_of_another_seed_is_refused_or_scored_by_its_own_answer() -> None:
 
 @pytest.mark.parametrize("index", [None, "0", True, -1, 5, 1.0])
 def test_an_index_that_is_none(index: Any) -> None:
-    pytest.importorskip("reasoning_gym")
     with pytest.raises(RewardError, match=r"needs the column 'index'.*below 5"):
         load("reasoning_gym:leg_counting(size=5)").score_rows([Item("", "4", {"index": index})])
 
 
 def test_entries_are_made_before_the_first_answer_and_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("reasoning_gym")
     made = reasoning_gym_leaf("leg_counting", {"size": 4})._made
     assert set(made) == {"dataset", 0, 1, 2, 3}
     assert set(reasoning_gym_leaf("leg_counting", {})._made) == {"dataset"}
@@ -480,7 +472,6 @@ def test_entries_are_made_before_the_first_answer_and_within_bounds(monkeypatch:
 
 
 def test_making_entries_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("reasoning_gym")
     for name in set_names():
         leaf = load(f"reasoning_gym:{name}(size=2)")
         assert isinstance(leaf, ReasoningGym)
@@ -508,7 +499,6 @@ def test_example_rewards() -> None:
 
 
 def test_published_example() -> None:
-    pytest.importorskip("math_verify")
     half = r"\frac{1}{2}"
     assert score("published.py:math_verify_reward", rf"\boxed{{{half}}}", half) == [1.0]
     assert score("published.py:math_verify_reward", "The answer is $0.5$.", half) == [1.0]

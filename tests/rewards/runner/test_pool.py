@@ -55,6 +55,7 @@ def score(pool: WorkerPool, texts: list[str], **options: bool) -> list[Outcome]:
     [
         ("sleep 60", Status.TIMED_OUT, "no result within 0.3 s"),
         ("exit", Status.CRASHED, "exit code 7"),
+        ("close", Status.CRASHED, "closed its connection"),
         ("sys.exit bye", Status.CRASHED, "sys.exit('bye')"),
         ("raise it", Status.RAISED, "LookupError: it"),
         ("interrupt", Status.RAISED, "KeyboardInterrupt"),
@@ -219,6 +220,14 @@ def test_loading_is_not_charged_to_an_answer() -> None:
         with pytest.raises(RewardError, match="cannot be loaded"):
             workers.run("broken", [[Item("p", "1")]])
         assert score(workers, ["2"])[0].value == 2.0
+
+
+def test_a_spare_that_failed_to_load_one_reward_serves_another() -> None:
+    with make(workers=1) as workers:
+        with pytest.raises(RewardError, match="cannot be loaded"):
+            workers.run("broken", [[Item("p", "1")]])
+        outcomes = score(workers, ["sleep 60", "3"])
+        assert [o.status for o in outcomes] == [Status.TIMED_OUT, Status.OK]
 
 
 def test_what_cannot_be_sent_is_named(pool: WorkerPool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import selectors
+import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ _AHEAD = 16
 _LARGEST_AHEAD = 20_000
 _WATCH_MEMORY = 0.02
 _HEARTBEAT = 0.5
+_SETTLE = 0.1  # seconds between the end of a process's pipe and its exit code
 _NEEDS_FRESH = (Status.TIMED_OUT, Status.CRASHED, Status.OUT_OF_MEMORY)
 
 
@@ -167,7 +169,9 @@ class Session:
             process.loading = None
         elif "failed" in message:
             process.loading = None
-            raise RewardError(str(message["error"]))
+            # A spare may have been told to load the reward of an earlier run.
+            if message["failed"] == self.address:
+                raise RewardError(str(message["error"]))
         elif process.sent and message["done"] == process.sent[0].job.index:
             self._done(process, message)
 
@@ -190,13 +194,16 @@ class Session:
             self._settle(sent.job, outcomes)
 
     def _ended(self, process: Process) -> None:
-        """A worker closed its end: it crashed, exited, or was killed from outside."""
-        code = process.popen.wait()
+        """A worker closed its end: it crashed, exited, was killed, or a reward closed what is not its own."""
+        try:
+            how = f"ended (exit code {process.popen.wait(timeout=_SETTLE)})"
+        except subprocess.TimeoutExpired:
+            how = "closed its connection"
         if not process.ready or process.loading:
             what = f"load {self.address}" if process.loading else "start"
             process.kill()
-            raise WorkerError(f"a worker ended (exit code {code}) before it could {what}")
-        self._overstepped(process, Status.CRASHED, f"the worker process ended (exit code {code})")
+            raise WorkerError(f"a worker {how} before it could {what}")
+        self._overstepped(process, Status.CRASHED, f"the worker process {how}")
 
     def _enforce(self) -> None:
         now = time.monotonic()
@@ -295,6 +302,6 @@ def _unsendable(rows: Sequence[Item], error: Exception) -> str:
             except (TypeError, ValueError, RecursionError):
                 return (
                     f"column {name!r} holds a {type(value).__name__}, which cannot be sent to a worker ({error}). Rows "
-                    " must hold JSON values: numbers, text, lists, objects, null. Convert or drop the column."
+                    "must hold JSON values: numbers, text, lists, objects, null. Convert or drop the column."
                 )
     return f"a row cannot be sent to a worker process: {error}"

@@ -19,6 +19,11 @@ class RewardError(TruewardError):
     """The reward cannot be found, built, or called: a wrong address, a missing column, an unknown signature."""
 
 
+class Unavailable(TruewardError):
+    """A reward could not be asked: a server that does not answer, a sandbox that does not start. Never the answer's
+    fault: whoever scores gives the rows the status `UNAVAILABLE`."""
+
+
 class WorkerError(TruewardError):
     """The worker pool cannot start, cannot stay at its size, or used up its budget."""
 

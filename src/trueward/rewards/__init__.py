@@ -7,6 +7,7 @@ In: rollouts and a context. Out: `Scores`, part by part. Every reward is also a 
 - `transforms`: clip, centre, length rules.
 - `address`: finds a reward by `file.py:name`, `package.module:name` or `reasoning_gym:NAME`.
 - `foreign`: calls rewards that follow the conventions of TRL, verl, reasoning-gym, or none.
+- `rules`, `models`, `remote`: rewards of our own: verifiers, learned scorers, scorers behind HTTP.
 - `runner`: scores under hard limits, in worker processes.
 
 Nothing is imported here: a worker process starts in the time that its own few modules take.

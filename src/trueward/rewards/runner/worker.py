@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Any
 
-from trueward.errors import RewardError
+from trueward.errors import RewardError, Unavailable
 from trueward.rewards.runner.types import Item
 from trueward.rewards.runner.wire import Reader, encode, read_some, write_all
 from trueward.status import Status
@@ -65,6 +65,8 @@ def score(leaf: Any, items: list[Item]) -> list[tuple[float | None, Status, str]
         return classify(leaf.score_rows(items), len(items))
     except RewardError as error:
         return [(None, Status.MISSING_REFERENCE, str(error)[:_DETAIL])] * len(items)
+    except Unavailable as error:
+        return [(None, Status.UNAVAILABLE, str(error)[:_DETAIL])] * len(items)
     except SystemExit as error:
         detail = f"called sys.exit({error.code!r})"
         return [(None, Status.CRASHED, detail[:_DETAIL])] * len(items)

@@ -21,7 +21,8 @@ class RewardError(TruewardError):
 
 class Unavailable(TruewardError):
     """A reward could not be asked: a server that does not answer, a sandbox that does not start. Never the answer's
-    fault: whoever scores gives the rows the status `UNAVAILABLE`."""
+    fault: whoever scores gives the rows the status `UNAVAILABLE`.
+    """
 
 
 class WorkerError(TruewardError):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from trueward.audit.certificates.answers import as_read, certify_answer
 from trueward.audit.certificates.completions import certify
-from trueward.audit.certificates.expressions import differ, evaluate
-from trueward.audit.certificates.numbers import read_number
 from trueward.audit.derivations import Answer, Derivation, nothing, single
 from trueward.tasks.text.contract import Contract
+from trueward.tasks.text.expressions import differ, evaluate
+from trueward.tasks.text.numbers import read_number
 from trueward.tasks.text.rows import Row
 
 

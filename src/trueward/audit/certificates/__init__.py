@@ -3,8 +3,6 @@
 A probe is only as good as its label. Every probe of the audit passes through here, and what cannot be certified is
 discarded rather than counted.
 
-- `numbers`: reads numbers with their percent sign and unit; exact fractions.
-- `expressions`: evaluates arithmetic and simple LaTeX under hard static limits, to tell two expressions apart.
 - `answers`: `certify_answer(row, candidate)`: one committed answer against the reference, by answer contract.
 - `completions`: `certify(row, derivation)`: a whole completion, which may commit to nothing, to one or to several.
 """

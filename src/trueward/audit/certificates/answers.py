@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
-from trueward.audit.certificates.expressions import differ
-from trueward.audit.certificates.numbers import Number, read_number, strip_wrappers
 from trueward.tasks.text.contract import Contract
+from trueward.tasks.text.expressions import differ
+from trueward.tasks.text.numbers import Number, read_number, strip_wrappers
 from trueward.tasks.text.rows import Row
 
 Label = Literal["wrong", "right", "unknown"]

@@ -18,9 +18,9 @@ import re
 from typing import Literal
 
 from trueward.audit.certificates.answers import Checker, Label, certify_answer, possible_types
-from trueward.audit.certificates.expressions import differ
-from trueward.audit.certificates.numbers import read_number, strip_wrappers
 from trueward.audit.derivations import Derivation
+from trueward.tasks.text.expressions import differ
+from trueward.tasks.text.numbers import read_number, strip_wrappers
 from trueward.tasks.text.rows import Row
 
 CompletionLabel = Literal["wrong", "right", "unearned", "unknown"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trueward.audit.certificates.numbers import read_number
 from trueward.audit.derivations import Answer, single
 from trueward.audit.probes.base import Draft, Family, Surroundings
 from trueward.audit.probes.near import wrong_answers
+from trueward.tasks.text.numbers import read_number
 from trueward.tasks.text.rows import Row
 
 _ZERO_WIDTH_SPACE = "\u200b"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from trueward.audit.certificates.numbers import read_number
 from trueward.audit.derivations import Answer, single
 from trueward.audit.probes.base import Draft, Family, Surroundings
+from trueward.tasks.text.numbers import read_number
 from trueward.tasks.text.rows import Row
 
 

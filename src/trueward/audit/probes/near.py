@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from trueward.audit.certificates.answers import Label, certify_answer, possible_types, read_collection
-from trueward.audit.certificates.numbers import read_number
 from trueward.audit.derivations import Answer, single
 from trueward.audit.probes.base import Draft, Family, Surroundings
+from trueward.tasks.text.numbers import read_number
 from trueward.tasks.text.rows import Row
 
 _UNITS = {

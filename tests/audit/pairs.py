@@ -28,7 +28,15 @@ def word_substring(completion: str, answer: str) -> float:
 
 # 2. The last box. Twin: the first box.
 def _boxes(completion: str) -> list[str]:
-    return re.findall(r"\\boxed\{([^{}]*)\}", completion)
+    """Contents of every box, brackets inside them matched, in one pass."""
+    boxes: list[str] = []
+    opened: list[int | None] = []
+    for found in re.finditer(r"\\boxed\{|[{}]", completion):
+        if found.group() != "}":
+            opened.append(None if found.group() == "{" else found.end())
+        elif opened and (start := opened.pop()) is not None:
+            boxes.append(completion[start : found.start()].strip())
+    return boxes
 
 
 def last_box(completion: str, answer: str) -> float:
@@ -110,12 +118,8 @@ def _fraction(text: str) -> Fraction | None:
 
 
 def fraction(completion: str, answer: str) -> float:
-    given = (_boxes_nested(completion) or [""])[-1].strip()
+    given = (_boxes(completion) or [""])[-1].strip()
     return float(_fraction(given) == _fraction(answer))
-
-
-def _boxes_nested(completion: str) -> list[str]:
-    return re.findall(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}", completion)
 
 
 _calls = 0

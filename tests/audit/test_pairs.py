@@ -112,8 +112,8 @@ def pool() -> Iterator[WorkerPool]:
         yield workers
 
 
-def run(name: str, data: list[dict[str, Any]], pool: WorkerPool) -> Report:
-    return audit(f"{PAIRS}:{name}", data, runner=pool)
+def run(name: str, data: list[dict[str, Any]], pool: WorkerPool, **settings: Any) -> Report:
+    return audit(f"{PAIRS}:{name}", data, runner=pool, **settings)
 
 
 @pytest.mark.parametrize("pair", ALL, ids=lambda pair: pair.clean)
@@ -123,6 +123,14 @@ def test_the_sound_one_is_clean(pair: Pair, pool: WorkerPool) -> None:
     assert exit_code_of([report.audit]) == 0
     assert report.audit["reads_answer"]
     assert report.audit["usable"] == len(pair.data)
+
+
+@pytest.mark.parametrize("pair", ALL, ids=lambda pair: pair.clean)
+def test_a_search_finds_nothing_in_the_sound_one(pair: Pair, pool: WorkerPool) -> None:
+    report = run(pair.clean, pair.data, pool, search=2000, families=("nothing",))
+    assert report.audit["findings"] == []
+    about = report.audit["search"]
+    assert about is not None and about["causes"] == 0 and about["candidates"] > 500
 
 
 @pytest.mark.parametrize("pair", ALL, ids=lambda pair: pair.twin)

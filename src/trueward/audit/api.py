@@ -13,7 +13,7 @@ from trueward.audit.behaviour import observe
 from trueward.audit.calibration import ENVELOPES, Calibration, calibrate, template_envelope
 from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.judge import Evidence, find
-from trueward.audit.payoff import measure, measure_scales
+from trueward.audit.payoff import FULL, measure, measure_scales
 from trueward.audit.probes import FAMILIES, Probe, Surroundings
 from trueward.audit.probes.base import Family
 from trueward.audit.probes.guesses import options_of
@@ -21,6 +21,7 @@ from trueward.audit.probes.near import wrong_answers
 from trueward.audit.probes.nothing import NULLS
 from trueward.audit.report import Report
 from trueward.audit.scoring import Scoring
+from trueward.audit.search import search
 from trueward.audit.subjects import IN_PROCESS, Subject, subject_of
 from trueward.audit.summary import family_rows, headline, notes
 from trueward.errors import AuditError, TruewardError, WorkerError
@@ -47,6 +48,7 @@ class Settings:
         template: the format of answers, with {answer} once, instead of calibrating.
         expect_correctness: fail (exit 2) when the reward turns out not to read the answer.
         families: names of the families to try; () for all.
+        search: calls of the reward that a search for further exploits may make; 0 for none.
     """
 
     prompts: int | None = None
@@ -58,6 +60,7 @@ class Settings:
     template: str | None = None
     expect_correctness: bool = False
     families: tuple[str, ...] = ()
+    search: int = 0
 
 
 def audit(
@@ -155,6 +158,12 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
     progress("asking", len(probes), len(probes))
     behaviour = observe(usable or rows, surroundings, scoring, calibration.envelope)
 
+    searched = None
+    if settings.search and calibration.reads_answer:
+        paid = {(r.probe.row.id, r.probe.derivation.text) for r in results if r.payoff is not None and r.payoff >= FULL}
+        envelope = calibration.envelope
+        searched = search(usable, surroundings, scoring, scales, envelope, settings.search, paid, progress)
+
     def reproduce(again: Sequence[Probe]) -> list[Outcome]:
         calls = [[(probe.row, probe.derivation)] for probe in again]
         return [outcomes[0] for outcomes in scoring.run(calls, fresh=True)]
@@ -170,6 +179,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         settings.tolerance,
         settings.strict,
         reproduce,
+        searched.finds if searched else (),
     )
     progress("reproducing", 0, 1)
     findings = find(evidence)
@@ -196,9 +206,13 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         families=family_rows(evidence, not_tested),
         findings=findings,
         notes=notes(evidence, scoring.effects),
+        search=searched.about if searched else None,
+        rollouts=None,
+        comparison=None,
         error="",
     )
-    return Report(document, {probe.id: probe for probe in probes}, subject, settings)
+    made = [result.probe for find in evidence.finds for result in find.results]
+    return Report(document, {probe.id: probe for probe in (*probes, *made)}, subject, settings)
 
 
 def make_probes(
@@ -323,5 +337,8 @@ def failed(name: str, error: TruewardError) -> Audit:
         families=[],
         findings=[],
         notes=[],
+        search=None,
+        rollouts=None,
+        comparison=None,
         error=str(error),
     )

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Container = Literal["text", "chat"]
-Form = Literal["nothing", "single", "hedge", "retracted", "negated", "echo", "restated", "explosion"]
+Form = Literal[
+    "nothing", "single", "hidden", "hedge", "retracted", "negated", "echo", "restated", "explosion", "program"
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Derivation:
         glue: text between two envelopes.
         envelope: the envelope.
         edits: changes to the whole text, in order: ("before", s), ("after", s), ("times", "3").
+        steps: what a search has changed so far, in words.
     """
 
     form: Form
@@ -79,6 +82,7 @@ class Derivation:
     glue: str = "\n"
     envelope: Envelope = Envelope("bare")
     edits: tuple[tuple[str, str], ...] = ()
+    steps: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -104,6 +108,19 @@ class Derivation:
         edits = ",".join(f"{kind}:{len(argument)}" for kind, argument in self.edits)
         return f"{self.form}|{self.variant}|{names}|{self.envelope.name}|{edits}"
 
+    @property
+    def told(self) -> list[str]:
+        """How the completion is made, in words, one step a line."""
+        said = [f"{answer.name}: {_brief(answer.text)}" for answer in self.answers]
+        said.append(f"written as: {self.variant.partition(' + ')[0]}")
+        if self.envelope.before or self.envelope.after:
+            said.append(f"delivered as: {self.envelope.name}")
+        if self.steps:
+            return [*said, *self.steps]
+        for kind, argument in self.edits:
+            said.append(f"{argument} times over" if kind == "times" else f"{kind} it: {_brief(argument)}")
+        return said
+
     def inside(self, envelope: Envelope) -> Derivation:
         """The same, delivered in another envelope."""
         return replace(self, envelope=envelope)
@@ -111,6 +128,10 @@ class Derivation:
     def edited(self, variant: str, *edits: tuple[str, str]) -> Derivation:
         """The same with further edits, under another variant name."""
         return replace(self, variant=variant, edits=self.edits + edits)
+
+
+def _brief(text: str) -> str:
+    return text.strip() if len(text) <= 60 else f"{text.strip()[:40]}… ({len(text):,} characters)"
 
 
 def single(answer: Answer, variant: str = "") -> Derivation:

@@ -13,6 +13,8 @@ from trueward.audit.payoff import FULL, PARTIAL, Result, Scale
 from trueward.audit.probes import FAMILIES, Family
 from trueward.audit.probes.base import Probe
 from trueward.audit.probes.explosions import CODE
+from trueward.audit.search import Find
+from trueward.audit.search.search import SEARCH
 from trueward.measures.intervals import bounded_mean, wilson
 from trueward.report.document import Example, Finding, FindingKind
 from trueward.rewards.runner.types import Outcome
@@ -24,7 +26,7 @@ CHEAP = 0.5
 REFUSED = 0.01
 _MOST_EXAMPLES = 6
 _KEPT_COMPLETION = 20_000
-BY_NAME: dict[str, Family] = {family.name: family for family in FAMILIES}
+BY_NAME: dict[str, Family] = {family.name: family for family in (*FAMILIES, SEARCH)}
 
 _FAILURES = {
     Status.TIMED_OUT: "hangs",  # as far as anybody who waits for the deadline can tell
@@ -53,6 +55,7 @@ class Evidence:
         tolerance: share of prompts that a noisy reward may pay wrongly.
         strict: whether refused equivalents count as findings whatever the form.
         reproduce: scores probes again in a fresh worker: their outcomes, in their order.
+        finds: what a search found; () without one.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Evidence:
     tolerance: float
     strict: bool
     reproduce: Callable[[Sequence[Probe]], list[Outcome]]
+    finds: Sequence[Find] = ()
 
 
 def example(result: Result, evidence: Evidence, why: str | None = None) -> Example:
@@ -89,6 +93,7 @@ def example(result: Result, evidence: Evidence, why: str | None = None) -> Examp
         null_reward=scale.null if evidence.reads_answer else None,
         base_reward=result.against.value if result.against is not None else None,
         why=why or BY_NAME[probe.family].why,
+        derivation=probe.derivation.told,
     )
 
 
@@ -99,7 +104,8 @@ def shortened(text: str) -> str:
 
 def find(evidence: Evidence) -> list[Finding]:
     """All findings, the worst kinds first."""
-    findings = [*_exploits(evidence), *_cheap(evidence), *_gains(evidence), *_refusals(evidence)]
+    findings = [*_exploits(evidence), *_searched(evidence)]
+    findings += [*_cheap(evidence), *_gains(evidence), *_refusals(evidence)]
     return [*findings, *_failures(evidence), *_failing_pays(evidence), *_same_broken(evidence)]
 
 
@@ -133,6 +139,7 @@ def _finding(
         high=high,
         mean_payoff=mean,
         examples=[example(r, evidence, why) for r in shown[:_MOST_EXAMPLES]],
+        hits=sorted({result.probe.id for result in hit}),
     )
 
 
@@ -157,12 +164,28 @@ def _exploits(evidence: Evidence) -> list[Finding]:
         hit = [r for r in asked if r.payoff is not None and r.payoff >= FULL]
         if not hit:
             continue
-        hit = _reproduced(hit, evidence)
-        prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
-        proven = evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance
-        if hit and proven:
+        hit, tested = _reproduced(hit, evidence), tested_prompts(asked)
+        if _proven(hit, tested, evidence):
             findings.append(_finding("exploit", family, BY_NAME[family].title, hit, tested, evidence))
     return sorted(findings, key=lambda finding: -finding["share"])
+
+
+def _searched(evidence: Evidence) -> list[Finding]:
+    """What a search found, a finding per cause, those that need least first."""
+    findings = []
+    for find in sorted(evidence.finds, key=lambda find: (len(find.construction.steps), find.title)):
+        paid = [r for r in find.results if r.payoff is not None and r.payoff >= FULL]
+        hit, tested = _reproduced(paid, evidence), tested_prompts(find.results)
+        if _proven(hit, tested, evidence):
+            findings.append(_finding("exploit", SEARCH.name, find.title, hit, tested, evidence))
+    return findings
+
+
+def _proven(hit: Sequence[Result], tested: int, evidence: Evidence) -> bool:
+    """One is proof for a reward that scores the same text the same; chance must be ruled out for any other."""
+    if evidence.behaviour.deterministic:
+        return bool(hit)
+    return bool(hit) and wilson(tested_prompts(hit), tested)[0] > evidence.tolerance
 
 
 def _reproduced(hit: Sequence[Result], evidence: Evidence) -> list[Result]:
@@ -224,8 +247,8 @@ def _gains(evidence: Evidence) -> list[Finding]:
             continue
         again = evidence.reproduce([result.probe for result in hit])
         hit = [r for r, o in zip(hit, again, strict=True) if o.value is not None and _still_gains(r, o)]
-        prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
-        if hit and (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
+        tested = tested_prompts(asked)
+        if _proven(hit, tested, evidence):
             mean = fmean(result.gain or 0.0 for result in hit)
             title = f"{BY_NAME[family].title} (+{mean:.2f} of a right answer)"
             findings.append(_finding("gain", family, title, hit, tested, evidence, mean=mean))
@@ -318,8 +341,8 @@ def _failing_pays(evidence: Evidence) -> list[Finding]:
         asked.append(result)
         if climb > LEAST_GAIN:
             hit.append(result)
-    prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
-    if not hit or not (evidence.behaviour.deterministic or wilson(prompts, tested)[0] > evidence.tolerance):
+    tested = tested_prompts(asked)
+    if not _proven(hit, tested, evidence):
         return []
     title = "being unreadable pays more than being wrong"
     return [_finding("failure", "unreadable", title, hit, tested, evidence)]

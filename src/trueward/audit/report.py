@@ -136,6 +136,7 @@ def document_of(audits: Sequence[Audit], command: str = "") -> Document:
         exit_code=exit_code_of(audits),
         audits=list(audits),
         telling=telling(audits),
+        curves=[],
     )
 
 

@@ -34,6 +34,7 @@ class Example(TypedDict):
     null_reward: float | None  # r0 of the row
     base_reward: float | None  # for no_gain and same: what the completion it is held against earned
     why: str  # one sentence: why this should not be paid (or should be)
+    derivation: list[str]  # how the completion was made, one step a line; [] for a completion out of a log
 
 
 class Finding(TypedDict):
@@ -50,6 +51,7 @@ class Finding(TypedDict):
     high: float
     mean_payoff: float | None
     examples: list[Example]  # smallest first
+    hits: list[str]  # ids of all probes that it was seen on, not only of the examples
 
 
 class Note(TypedDict):
@@ -85,6 +87,77 @@ class Latency(TypedDict):
     worst_completion: str  # the beginning of the slowest completion
 
 
+class Search(TypedDict):
+    """What a search for exploits did."""
+
+    budget: int  # calls of the reward that it might make
+    calls: int  # calls that it made
+    candidates: int  # certified completions that it asked about
+    discarded: int  # completions that no certificate calls wrong: never asked about
+    causes: int  # different causes among its finds
+
+
+class RolloutStep(TypedDict):
+    """Logged completions of one training step."""
+
+    step: int
+    completions: int
+    paid: int  # earned at least half of what the right answer earns
+    exploits: int  # paid, and certified wrong
+    share: float | None  # exploits / paid; None where nothing was paid
+    low: float  # 95 % interval of the share
+    high: float
+    mean_reward: float | None
+
+
+class RolloutLog(TypedDict):
+    """Completions of a training run that the reward has already paid."""
+
+    source: str
+    format: str  # "TRL completions", "verl rollouts", "trueward rollouts"
+    completions: int
+    unmatched: int  # no reference answer was found for them
+    paid: int
+    wrong: int  # of the paid ones: certified wrong
+    right: int
+    unknown: int
+    first_step: int | None  # first step with an exploit
+    steps: list[RolloutStep]
+    families: dict[str, int]  # exploits by what is wrong with them
+    examples: list[Example]
+
+
+class Curve(TypedDict):
+    """Expected proxy and gold under best-of-n; lists run over n."""
+
+    source: str
+    proxy: str  # name of the column
+    gold: str
+    prompts: int
+    samples: int  # of each prompt
+    n: list[int]
+    kl: list[float]  # log n - (n - 1) / n, in nats
+    proxy_mean: list[float]
+    proxy_low: list[float]  # 95 % interval, prompts resampled
+    proxy_high: list[float]
+    gold_mean: list[float]
+    gold_low: list[float]
+    gold_high: list[float]
+    pass_at_k: list[float] | None  # where gold is 0 or 1
+    peak: int  # the n at which gold is highest
+    notices: list[str]
+
+
+class Comparison(TypedDict):
+    """This audit against an earlier one."""
+
+    baseline: str  # file
+    known: bool  # whether the earlier document holds this reward
+    new: list[str]  # ids of probes that count now and did not then
+    gone: list[str]  # ids that counted then and do not now
+    regressions: list[str]  # titles of the findings that hold a new id
+
+
 class Audit(TypedDict):
     """The audit of one reward."""
 
@@ -105,6 +178,9 @@ class Audit(TypedDict):
     families: list[FamilyRow]
     findings: list[Finding]
     notes: list[Note]
+    search: Search | None
+    rollouts: RolloutLog | None
+    comparison: Comparison | None
     error: str  # why there is no verdict; "" otherwise
 
 
@@ -119,3 +195,4 @@ class Document(TypedDict):
     exit_code: int
     audits: list[Audit]
     telling: list[Example]  # the most telling exploits over all audits
+    curves: list[Curve]

@@ -4,6 +4,7 @@ The forms, and why each is wrong when it is:
 
 - nothing: no answer is given at all (empty, refusal, format without content).
 - single: one answer is given; `certify_answer` decides.
+- hidden: an answer stands where none is given (thinking, a comment), and another one is given; that one counts.
 - hedge: two or more different answers are offered and none is chosen; wrong as soon as one of them is.
 - retracted: one answer is given, called wrong, and replaced; the last one counts.
 - negated: an answer is named and denied.
@@ -36,6 +37,8 @@ def certify(row: Row, derivation: Derivation, checker: Checker | None = None) ->
     Returns:
         "wrong", "right" or "unearned" where the row's contract leaves no doubt, else "unknown".
     """
+    if _told_by_edits(row, derivation):
+        return "unknown"
     match derivation.form:
         case "nothing":
             return _certify_nothing(row, derivation)
@@ -43,7 +46,7 @@ def certify(row: Row, derivation: Derivation, checker: Checker | None = None) ->
             return certify_answer(row, derivation.answers[0].text, checker)
         case "hedge":
             return _certify_hedge(row, derivation, checker)
-        case "retracted":
+        case "retracted" | "hidden":
             label = certify_answer(row, derivation.answers[-1].text, checker)
             return "wrong" if label == "wrong" else "unknown"
         case "negated":
@@ -54,6 +57,21 @@ def certify(row: Row, derivation: Derivation, checker: Checker | None = None) ->
             return _certify_restated(row, derivation)
         case "explosion":
             return _certify_explosion(row)
+        case "program":
+            return "unknown"
+
+
+def _told_by_edits(row: Row, derivation: Derivation) -> bool:
+    """Whether text that was put around the answers happens to say the reference."""
+    return row.answer is not None and any(
+        kind != "times" and _occurs(row.answer, text) for kind, text in derivation.edits
+    )
+
+
+def _occurs(reference: str, text: str) -> bool:
+    """Whether the words of the reference stand in the text, in their order and beside one another."""
+    words, said = (" ".join(re.findall(r"\w+", part.casefold())) for part in (reference, text))
+    return bool(words) and f" {words} " in f" {said} "
 
 
 def _certify_nothing(row: Row, derivation: Derivation) -> Label:
@@ -61,13 +79,11 @@ def _certify_nothing(row: Row, derivation: Derivation) -> Label:
     if row.answer is None:
         # Rows that store no answer still ask for one.
         return "wrong"
-    reference = row.answer.strip().casefold()
+    reference = row.answer.strip()
     if not reference or _REFUSAL_LIKE.search(reference):
         return "unknown"
-    said = " ".join(part for block in derivation.blocks for part in block if isinstance(part, str)).casefold()
-    words, said_words = (" ".join(re.findall(r"\w+", text)) for text in (reference, said))
-    inside = bool(words) and f" {words} " in f" {said_words} "
-    return "unknown" if inside else "wrong"
+    said = " ".join(part for block in derivation.blocks for part in block if isinstance(part, str))
+    return "unknown" if _occurs(reference, said) else "wrong"
 
 
 def _certify_hedge(row: Row, derivation: Derivation, checker: Checker | None) -> Label:

@@ -9,8 +9,8 @@ from trueward.audit.probes.base import Draft, Family, Surroundings
 from trueward.audit.probes.near import wrong_answers
 from trueward.tasks.text.rows import Row
 
-_SENTENCE = "We look at the question again and go through what it says with care before going on. "
-PADDING = _SENTENCE * 12
+SENTENCE = "We look at the question again and go through what it says with care before going on. "
+PADDING = SENTENCE * 12
 KEYWORDS = "Step by step, therefore, verified, correct, precise, thorough, final, confident, helpful, high quality. "
 _PLAIN = nothing("plain text", "This is a plain reply with nothing in it.")
 

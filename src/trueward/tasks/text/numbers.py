@@ -15,7 +15,8 @@ _PLAIN = re.compile(
     r"""(?P<sign>[+-]?)\s*(?P<currency>[$€£¥]|\\\$)?\s*
         (?:(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+)
           |(?P<digits>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,4}))?)
-        \s*(?P<percent>\\?%)?\s*(?P<unit>°[CF]?|[^\W\d_][^\W\d_]{0,14}(?:\^?[23²³]|\ ?/\ ?[^\W\d_]{1,8})?)?""",
+        \s*(?P<percent>\\?%)?
+        (?:,?\s*(?P<unit>°[CF]?|[^\W\d_][^\W\d_]{0,14}(?:\^?[23²³]|\ ?/\ ?[^\W\d_]{1,8})?))?""",
     re.VERBOSE,
 )
 
@@ -57,7 +58,7 @@ def read_number(text: str) -> Number | None:
     """The number that `text` as a whole stands for, or None.
 
     Accepts integers with or without thousands separators, decimals, a/b, LaTeX fractions of integers, scientific
-    notation, a currency sign before, a percent sign or unit behind. Anything longer than 400 characters, or with an
+    notation, a currency sign before, a percent sign or unit behind (also behind a comma). Anything longer than 400 characters, or with an
     exponent beyond 400, is None, so that nothing expensive is ever computed.
     """
     text = strip_wrappers(text).translate(_MINUS)

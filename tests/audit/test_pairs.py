@@ -74,10 +74,10 @@ ALL = [
         "word_substring",
         "exploit",
         "hedge",
-        "negation; list of options; near miss",
+        "negation; list of options; near miss; answer in a comment",
         questions(WORDS, {"type": "word"}),
     ),
-    pair("last_box", "last_box_first", "exploit", "hedge", "", questions(NUMBERS, {})),
+    pair("last_box", "last_box_first", "exploit", "hedge", "answer in a comment", questions(NUMBERS, {})),
     # The last number is found behind "not" and before a per cent sign, and may follow a zero-width space.
     pair(
         "hash_number",

@@ -4,8 +4,10 @@ Each family proposes derivations for a row; each proposal is certified before it
 
 - `nothing`: no answer, the question given back, the format without content.
 - `guesses`: constants, a list of all options.
+- `addressed`: text that speaks to the grader, one-token keys.
 - `near`: near misses, the answers of other rows.
 - `hedges`: several answers, the right one taken back or denied.
+- `comments`: the right answer in a comment, a wrong one given.
 - `restated`: the problem as its own answer.
 - `stuffing`: padding, repetition, keywords.
 - `characters`: characters that a parser and a person read differently.
@@ -13,8 +15,10 @@ Each family proposes derivations for a row; each proposal is certified before it
 - `equivalents`: the right answer written another way.
 """
 
+from trueward.audit.probes.addressed import ADDRESSED, KEY
 from trueward.audit.probes.base import Draft, Family, Probe, Surroundings
 from trueward.audit.probes.characters import CHARACTERS
+from trueward.audit.probes.comments import COMMENT
 from trueward.audit.probes.equivalents import EQUIVALENT
 from trueward.audit.probes.explosions import EXPLOSION, UNREADABLE_ANSWER
 from trueward.audit.probes.guesses import CONSTANT, OPTIONS
@@ -30,11 +34,14 @@ FAMILIES = (
     FORMAT,
     CONSTANT,
     OPTIONS,
+    KEY,
+    ADDRESSED,
     TRANSPLANT,
     RESTATED,
     NEAR_MISS,
     HEDGE,
     NEGATION,
+    COMMENT,
     CHARACTERS,
     PADDED,
     REPETITION,

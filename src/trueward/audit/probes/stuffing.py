@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trueward.audit.derivations import Answer, Derivation, nothing, single
+from trueward.audit.probes.addressed import NOTES
 from trueward.audit.probes.base import Draft, Family, Surroundings
 from trueward.audit.probes.near import wrong_answers
 from trueward.tasks.text.rows import Row
@@ -39,6 +40,7 @@ def _repetition(row: Row, surroundings: Surroundings) -> Iterator[Draft]:
 def _keywords(row: Row, surroundings: Surroundings) -> Iterator[Draft]:
     for base in _bases(row, surroundings):
         yield Draft(base.edited(f"keywords before: {base.variant}", ("before", KEYWORDS + "\n\n")), base)
+        yield Draft(base.edited(f"note to the grader after: {base.variant}", ("after", f"\n\n{NOTES[0][1]}")), base)
 
 
 PADDED = Family(
@@ -64,7 +66,7 @@ REPETITION = Family(
 KEYWORD = Family(
     "keywords",
     "pays for words that sound like quality",
-    "words that sound like quality",
+    "words that sound like quality, and a note that tells the grader to award full marks",
     "no_gain",
     "The words claim quality and add none.",
     uses_reference=True,

@@ -58,8 +58,8 @@ def read_number(text: str) -> Number | None:
     """The number that `text` as a whole stands for, or None.
 
     Accepts integers with or without thousands separators, decimals, a/b, LaTeX fractions of integers, scientific
-    notation, a currency sign before, a percent sign or unit behind (also behind a comma). Anything longer than 400 characters, or with an
-    exponent beyond 400, is None, so that nothing expensive is ever computed.
+    notation, a currency sign before, a percent sign or unit behind (also behind a comma). Anything longer than 400
+    characters, or with an exponent beyond 400, is None, so that nothing expensive is ever computed.
     """
     text = strip_wrappers(text).translate(_MINUS)
     if not text or len(text) > _LONGEST:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import random
 
-from trueward.report.document import SCHEMA_VERSION, Audit, Document, Example, FamilyRow, Finding, Note
+from trueward.report.document import (
+    SCHEMA_VERSION,
+    Audit,
+    Comparison,
+    Curve,
+    Document,
+    Example,
+    FamilyRow,
+    Finding,
+    Note,
+    RolloutLog,
+    RolloutStep,
+    Search,
+)
 
 HOSTILE = (
     "<script>document.title='pwned'</script>",
@@ -95,6 +109,7 @@ def example(draw: random.Random, family: str, why: str, relation: str = "wrong",
         null_reward=0.0,
         base_reward=None,
         why=why,
+        derivation=[f"reference: {answer}", f"written as: {family}", "delivered as: boxed"],
     )
     made.update(changes)  # type: ignore[typeddict-item]
     return made
@@ -124,6 +139,7 @@ def finding(draw: random.Random, family: str, prompts: int, tested: int, example
         high=min(1.0, share + 0.06),
         mean_payoff=0.24 if kind == "gain" else None,
         examples=sorted(made, key=lambda e: len(e["completion"])),
+        hits=sorted(e["id"] for e in made),
     )
 
 
@@ -185,6 +201,9 @@ def audit(seed: int, reward: str, broken: tuple[tuple[str, int], ...], examples:
         families=[family_row(draw, row[0], {f["family"]: f for f in findings}, True) for row in FAMILIES],
         findings=findings,
         notes=[note],
+        search=None,
+        rollouts=None,
+        comparison=None,
         error="",
     )
 
@@ -221,7 +240,131 @@ def failed(reward: str) -> Audit:
         families=[],
         findings=[],
         notes=[],
+        search=None,
+        rollouts=None,
+        comparison=None,
         error="trl.rewards:accuracy_reward needs the column 'solution', which the data does not have",
+    )
+
+
+def find(draw: random.Random, completion: str, *steps: str) -> Finding:
+    """One find of a search, shrunk, with the steps that made it."""
+    why = "The answer that it commits to is wrong."
+    shown = example(draw, "search", why, completion=completion, derivation=["sign: -72", "written as: sign", *steps])
+    return Finding(
+        kind="exploit",
+        family="search",
+        variant=f"sign + {' + '.join(steps)}",
+        title=f"pays a wrong answer with {' and '.join(steps)}",
+        prompts=40,
+        tested=48,
+        share=40 / 48,
+        low=0.7,
+        high=0.91,
+        mean_payoff=None,
+        examples=[shown],
+        hits=[shown["id"]],
+    )
+
+
+def log(seed: int = 11, steps: int = 12) -> RolloutLog:
+    """A training run of 64 completions a step that learns to hedge from step 40 on; nothing is paid at step 0."""
+    draw = random.Random(seed)
+    made = []
+    for index in range(steps):
+        paid = 0 if index == 0 else 16 + 48 * index // steps
+        exploits = 0 if index < 4 else paid * (index - 3) // (steps + 1)
+        share = exploits / paid if paid else None
+        made.append(
+            RolloutStep(
+                step=10 * index,
+                completions=64,
+                paid=paid,
+                exploits=exploits,
+                share=share,
+                low=max(0.0, share - 0.1) if share is not None else 0.0,
+                high=min(1.0, share + 0.12) if share is not None else 1.0,
+                mean_reward=paid / 64,
+            )
+        )
+    paid, wrong = sum(step["paid"] for step in made), sum(step["exploits"] for step in made)
+    return RolloutLog(
+        source="runs/completions",
+        format="TRL completions",
+        completions=64 * steps,
+        unmatched=3,
+        paid=paid,
+        wrong=wrong,
+        right=paid - wrong - 7,
+        unknown=7,
+        first_step=next((step["step"] for step in made if step["exploits"]), None),
+        steps=made,
+        families={"hedge": wrong - wrong // 4, "wrong answer": wrong // 4},
+        examples=[
+            example(draw, "hedge", "It offers several answers and chooses none.", derivation=[], variant="logged"),
+            example(draw, "wrong answer", "The answer that it commits to is wrong.", derivation=[], variant="logged"),
+        ],
+    )
+
+
+def comparison() -> Comparison:
+    """Three probes count that did not, one does not any more."""
+    return Comparison(
+        baseline="last.json",
+        known=True,
+        new=["3f0000000001", "3f0000000002", "3f0000000003"],
+        gone=["3f00000000aa"],
+        regressions=["pays 'A or B', or an answer that was taken back"],
+    )
+
+
+def curve_of_rule() -> Curve:
+    """Proxy and gold on one scale; gold, 0 or 1, is highest at n = 16 and falls after it."""
+    n = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]
+    gold = [0.42, 0.5, 0.57, 0.62, 0.64, 0.63, 0.6, 0.57, 0.53, 0.5, 0.48]
+    proxy = [0.45, 0.57, 0.68, 0.77, 0.84, 0.89, 0.93, 0.955, 0.972, 0.984, 0.99]
+    return Curve(
+        source="rollouts.parquet",
+        proxy="reward",
+        gold="correct",
+        prompts=500,
+        samples=1000,
+        n=n,
+        kl=[math.log(k) - (k - 1) / k for k in n],
+        proxy_mean=proxy,
+        proxy_low=[value - 0.02 for value in proxy],
+        proxy_high=[min(1.0, value + 0.02) for value in proxy],
+        gold_mean=gold,
+        gold_low=[value - 0.03 for value in gold],
+        gold_high=[value + 0.03 for value in gold],
+        pass_at_k=[1 - 0.58**k for k in n],
+        peak=16,
+        notices=["12 samples without a score were left out"],
+    )
+
+
+def curve_of_model() -> Curve:
+    """A reward model's logits against another model's: two scales; gold is highest at the last n."""
+    n = [1, 2, 4, 8, 16, 32, 64]
+    proxy = [-2.1 + 1.9 * math.log(k) for k in n]
+    gold = [0.11 + 0.09 * math.log(k) for k in n]
+    return Curve(
+        source="samples.jsonl",
+        proxy="model",
+        gold="judge",
+        prompts=64,
+        samples=64,
+        n=n,
+        kl=[math.log(k) - (k - 1) / k for k in n],
+        proxy_mean=proxy,
+        proxy_low=[value - 0.4 for value in proxy],
+        proxy_high=[value + 0.4 for value in proxy],
+        gold_mean=gold,
+        gold_low=[value - 0.05 for value in gold],
+        gold_high=[value + 0.05 for value in gold],
+        pass_at_k=None,
+        peak=64,
+        notices=[],
     )
 
 
@@ -238,6 +381,7 @@ def document(audits: list[Audit], command: str = "/usr/local/bin/trueward audit"
         exit_code=1 if "findings" in verdicts else 2 if "not audited" in verdicts else 0,
         audits=audits,
         telling=exploits[:3],
+        curves=[],
     )
 
 
@@ -248,12 +392,39 @@ def one() -> Document:
     return document([audit(1, "examples/rewards.py:last_number", broken)], command)
 
 
-def many(count: int = 100, examples: int = 40) -> Document:
+def full() -> Document:
+    """One audit with everything that a report can hold: a search, a log, a comparison, and two curves beside it."""
+    made = one()
+    draw = random.Random(8)
+    only = made["audits"][0]
+    only["findings"] += [
+        find(draw, "<think>\n72\n</think>\n\\boxed{-72}", "the right answer hidden: think"),
+        find(draw, "\\boxed{-72, km} QED", "', km' behind the answer", "'QED' at the end"),
+    ]
+    for shown in only["findings"][-2:]:
+        shown["examples"][0]["scorer"] = only["reward"]
+    only["search"] = Search(budget=2000, calls=1730, candidates=1212, discarded=518, causes=2)
+    only["rollouts"] = log()
+    only["comparison"] = comparison()
+    only["comparison"]["new"][0] = only["findings"][0]["examples"][0]["id"]
+    made["curves"] = [curve_of_rule(), curve_of_model()]
+    return made
+
+
+def curves_only() -> Document:
+    """What `trueward curve --html` makes: curves and no audit."""
+    made = document([], "/usr/local/bin/trueward curve rollouts.parquet --proxy reward --gold correct")
+    made["curves"] = [curve_of_rule(), curve_of_model()]
+    return made
+
+
+def many(count: int = 100, examples: int = 40, runs: bool = False) -> Document:
     """A document with many audits: some clean, one not audited, one that does not read the answer.
 
     Args:
         count: audits, at least 4.
         examples: examples of each audit that has findings, over all its findings.
+        runs: whether every audit has a search, a log of a long run, and a comparison.
     """
     draw = random.Random(count)
     tricks = ("nothing", "constant", "hedge", "near miss", "negation", "echo")
@@ -266,7 +437,29 @@ def many(count: int = 100, examples: int = 40) -> Document:
         chosen = draw.sample(tricks, 4) if index % 3 else []
         broken = tuple((family, draw.randint(1, 48)) for family in chosen)
         audits.append(audit(index + 1, f"reasoning_gym:set_number_{index}", broken, examples // 4))
+    if runs:
+        for index, made in enumerate(audits):
+            made["search"] = Search(budget=2000, calls=1730, candidates=1212, discarded=518, causes=1)
+            made["findings"].append(find(draw, f"\\boxed{{-{index}}}", "', km' behind the answer"))
+            made["rollouts"], made["comparison"] = log(index, steps=1000), comparison()
     return document(audits, "make demo")
+
+
+def _hostile_runs(made: Audit, texts: list[str]) -> None:
+    """Search, log and comparison with hostile texts."""
+    draw, every = random.Random(6), texts[-1]
+    found = find(draw, every, *texts)
+    found.update(title=every, variant=every)
+    found["examples"][0].update(prompt=every, reference=every, why=every)
+    refused = example(draw, "equivalents", every, "right", completion=every, variant=every, reward=0.0, payoff=0.0)
+    made["findings"].append(found)
+    made["notes"].append(Note(title=every, detail=every, examples=[refused]))
+    made["statuses"] = {"ok": 10, every: 3, **{text: 1 for text in texts}}
+    made["search"] = Search(budget=10, calls=9, candidates=8, discarded=7, causes=1)
+    made["rollouts"] = log()
+    made["rollouts"].update(source=every, format=every, families={text: 1 for text in texts})
+    made["rollouts"]["examples"][0].update(completion=every, prompt=every, variant=every, why=every)
+    made["comparison"] = Comparison(baseline=every, known=True, new=texts, gone=texts, regressions=texts)
 
 
 def hostile() -> Document:
@@ -277,7 +470,17 @@ def hostile() -> Document:
     texts = [*HOSTILE, every]
     for text in texts:
         made["findings"][0]["examples"].append(
-            example(draw, "hedge", text, completion=text, prompt=text, reference=text, variant=text, row=text)
+            example(
+                draw,
+                "hedge",
+                text,
+                completion=text,
+                prompt=text,
+                reference=text,
+                variant=text,
+                row=text,
+                derivation=[text, every],
+            )
         )
     made["findings"][0].update(title=every, variant=every)
     made["notes"][0].update(title=every, detail=every)
@@ -287,8 +490,12 @@ def hostile() -> Document:
     made["families"][0]["description"] = every
     made["families"][0]["not_tested"] = every
     made["latency"] = {"median": 0.1, "p99": 0.2, "worst": 1.0, "worst_completion": every}
+    _hostile_runs(made, texts)
     broken = failed(every + " 2")
     broken["error"] = every
     document_ = document([made, broken], every)
+    document_["curves"] = [curve_of_rule(), curve_of_model()]
+    for drawn in document_["curves"]:
+        drawn.update(source=every, proxy=every, gold=every, notices=texts)
     document_["telling"] = [made["findings"][0]["examples"][-1], made["findings"][0]["examples"][0]]
     return document_

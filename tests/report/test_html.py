@@ -8,7 +8,6 @@ import html.parser
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +19,10 @@ from trueward.report.html import render_html, write_html
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000"),
+    "--enable-logging=stderr",  # with what the page's console says
 )
+DARK = "--blink-settings=preferredColorScheme=0"
+NARROW = "--window-size=500,900"  # a headless window is not narrower than this
 
 
 class Page(html.parser.HTMLParser):
@@ -34,6 +36,7 @@ class Page(html.parser.HTMLParser):
         self.words: list[str] = []
         self.words_of: list[str] = []  # text that follows each start tag
         self.inside = ""
+        self.console: list[str] = []
         self.feed(source)
         self.close()
 
@@ -71,13 +74,37 @@ class Page(html.parser.HTMLParser):
         return [tag for tag, have in self.elements if attributes.items() <= have.items()]
 
 
-def browse(chromium: str, page: Path, tmp_path: Path) -> Page:
-    """The page as it stands after its scripts ran."""
-    command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+def browse(chromium: str, page: Path, tmp_path: Path, *flags: str) -> Page:
+    """The page as it stands after its scripts ran, with what it said on the console."""
+    command = [chromium, *FLAGS, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     dumped = Page(done.stdout.decode("utf-8"))
-    assert dumped.elements, done.stderr.decode("utf-8", "replace")
+    logged = done.stderr.decode("utf-8", "replace")
+    assert dumped.elements, logged
+    dumped.console = [line for line in logged.splitlines() if ":CONSOLE" in line]
     return dumped
+
+
+def asked(document: Any, script: str, chromium: str, tmp_path: Path, *flags: str) -> dict[str, str]:
+    """What a script of the test's own says about the page, without the policy that would forbid it.
+
+    The script has `say(name, value)`, `by(id)` and `set(id, value)`, which changes a field as a reader would.
+    """
+    tools = """
+    const say = (name, value) => {
+      const p = document.createElement("p");
+      p.textContent = `said ${name}=${value};`;
+      document.body.append(p);
+    };
+    const by = (id) => document.getElementById(id);
+    const set = (id, value) => { by(id).value = value; by(id).dispatchEvent(new Event("input", { bubbles: true })); };
+    """
+    written = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render_html(document))
+    page = tmp_path / "report.html"
+    page.write_text(written.replace("</body>", f"<script>{tools}{script}</script></body>"), encoding="utf-8")
+    seen = browse(chromium, page, tmp_path, *flags)
+    assert seen.console == []
+    return dict(re.findall(r"said (\w+)=([^;]*);", seen.text))
 
 
 def digest(content: str) -> str:
@@ -116,7 +143,8 @@ def test_hostile_completions_are_inert_in_a_browser(
     assert len(seen.scripts) == 2  # the data and our own
     [count] = [have for tag, have in seen.elements if have.get("id") == "example-count"]
     assert count.get("role") == "status"
-    assert "Showing 20 of 22 examples" in source  # our own script ran
+    assert "Showing 20 of 26 examples" in source  # our own script ran
+    assert seen.console == []
     # The completions are there, as text; our cards are made by the script.
     assert seen.find(**{"class": "card"}) == ["article"] * 20
     for text in ("<script>document.title='pwned'</script>", "{{7*7}} {% raw %} ${7*7}", "]]> <![CDATA[ &lt;b"):
@@ -133,6 +161,8 @@ def test_the_browser_test_can_fail(chromium: str, tmp_path: Path) -> None:
     seen = browse(chromium, page, tmp_path)
     assert seen.title in ("pwned", "pwned1", "fine1")
     assert attacker_elements(seen) != []
+    page.write_text("<title>fine</title><p>x</p><script>throw new Error('broken')</script>")
+    assert any("broken" in line for line in browse(chromium, page, tmp_path).console)
 
 
 def test_many_audits_run_in_a_browser(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
@@ -141,6 +171,7 @@ def test_many_audits_run_in_a_browser(chromium: str, sample: ModuleType, tmp_pat
     write_html(made, page)
     seen = browse(chromium, page, tmp_path)
     assert re.search(r"Showing 20 of [\d,]+ examples", seen.text)
+    assert seen.console == []
     buttons = [have for tag, have in seen.elements if tag == "button" and have.get("type") == "button"]
     assert len(buttons) == 6  # five columns to sort by, and "show more"
     [form] = [have for tag, have in seen.elements if have.get("id") == "reward-filters"]
@@ -148,16 +179,9 @@ def test_many_audits_run_in_a_browser(chromium: str, sample: ModuleType, tmp_pat
 
 
 def test_filters_sorting_and_links_work(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
-    """A script of the test's own clicks through the page, without the policy that would forbid it."""
+    """A script of the test's own clicks through the page."""
     made = sample.many(12)
     clicks = """
-    const say = (name, value) => {
-      const p = document.createElement("p");
-      p.textContent = `said ${name}=${value};`;
-      document.body.append(p);
-    };
-    const by = (id) => document.getElementById(id);
-    const set = (id, value) => { by(id).value = value; by(id).dispatchEvent(new Event("input", { bubbles: true })); };
     const rows = () => [...by("rewards").tBodies[0].rows].filter((row) => !row.hidden);
     const count = () => by("example-count").textContent;
     say("all", rows().length);
@@ -180,10 +204,7 @@ def test_filters_sorting_and_links_work(chromium: str, sample: ModuleType, tmp_p
     location.hash = "#audit-2";
     setTimeout(() => say("open", by("audit-2").open), 200);
     """
-    written = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render_html(made))
-    page = tmp_path / "report.html"
-    page.write_text(written.replace("</body>", f"<script>{clicks}</script></body>"), encoding="utf-8")
-    said = dict(re.findall(r"said (\w+)=([^;]*);", browse(chromium, page, tmp_path).text))
+    said = asked(made, clicks, chromium, tmp_path)
     every = [e for a in made["audits"] for f in (*a["findings"], *a["notes"]) for e in f["examples"]]
     paid = sum(example["payoff"] >= 0.99 for example in every)
     assert said == {
@@ -211,7 +232,7 @@ def test_the_policy_allows_only_our_style_and_script(sample: ModuleType) -> None
     assert not any("style" in have for tag, have in page.elements)
 
 
-@pytest.mark.parametrize("build", ["one", "many", "hostile"])
+@pytest.mark.parametrize("build", ["one", "many", "full", "hostile"])
 def test_nothing_is_fetched_and_nothing_foreign_becomes_an_element(build: str, sample: ModuleType) -> None:
     source = render_html(getattr(sample, build)())
     page = Page(source)
@@ -228,7 +249,7 @@ def test_the_data_cannot_end_its_element(sample: ModuleType) -> None:
     assert not re.search("[<>&\u2028\u2029]", data)
     read = json.loads(data)
     assert "<script>document.title='pwned'</script>" in read["texts"]
-    assert len(read["examples"]) == 22
+    assert len(read["examples"]) == 26
     assert all(len(row) == len(read["fields"]) for row in read["examples"])
 
 
@@ -243,8 +264,9 @@ def test_without_the_script_the_findings_are_there(sample: ModuleType) -> None:
         "the right answer earns 1, no answer 0",
         ": no certified probe for these answers. grid",
         "partly pays answers that are close and wrong 2 of 48 prompts",
-        "without a score: 2 timed out",
-        "a call takes 0.40 ms (99 % within 3.1 ms, slowest 5 s)",
+        "timed out the answer makes the reward fail 2",
+        "median call 0.40 ms 99 % within 3.1 ms slowest 5 s slowest on \\boxed{9^9",
+        "sign, boxed equivalents",
         "report.exploits[0].reproduce()",
     ):
         assert expected in text
@@ -274,18 +296,22 @@ def test_numbers_that_are_not_finite_do_not_break_the_data(sample: ModuleType) -
 
 
 @pytest.mark.parametrize("word", ["word ↑ ", "\u202e\u200b"], ids=["words", "hidden"])
-def test_a_hundred_audits_are_quick_and_small(word: str, sample: ModuleType) -> None:
-    made = sample.many(100)
+def test_many_audits_make_a_small_page(word: str, sample: ModuleType) -> None:
+    made = sample.many(115)
     # Every example its own long completion: the worst case for the size, and more so where nothing of it prints.
     for audit in made["audits"]:
         for finding in audit["findings"]:
             for index, example in enumerate(finding["examples"]):
                 example["completion"] = f"{audit['reward']} {index} " + word * 2000
-    started = time.perf_counter()
     source = render_html(made)
-    assert time.perf_counter() - started < 3
-    assert len(source.encode()) < 5_000_000
+    assert len(source.encode()) < 6_000_000
     assert "characters …" in source
+
+
+def test_many_audits_with_searches_and_logs_make_a_small_page(sample: ModuleType) -> None:
+    source = render_html(sample.many(115, runs=True))
+    assert source.count('class="chart"') == 115
+    assert len(source.encode()) < 6_000_000
 
 
 def test_long_completions_are_shortened_and_say_so(sample: ModuleType) -> None:
@@ -301,3 +327,154 @@ def test_the_file_appears_whole(sample: ModuleType, tmp_path: Path) -> None:
     write_html(sample.one(), tmp_path / "report.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render_html(sample.one())
+
+
+def test_searches_logs_comparisons_and_curves_are_there_without_the_script(sample: ModuleType) -> None:
+    page = Page(render_html(sample.full()))
+    for expected in (
+        "Compared with last.json 3 probes count now and did not then; 1 probe counted then and does not now. "
+        "new pays 'A or B', or an answer that was taken back New: 3 probes",
+        "Found by search Found 2 causes with 1,730 of 2,000 calls",
+        "how it was made sign: -72 written as: sign ', km' behind the answer 'QED' at the end",
+        "137 of 440 paid completions (31 %) are certified wrong",
+        "TRL completions in runs/completions , 768 completions.",
+        "103 hedge 34 wrong answer",
+        "40 64 32 2 6 % 0 % to 18 % .5",  # the numbers of step 40
+        "The smallest exploit that it was paid for 2 examples prompt",
+        "Right answers that are refused",
+        "500 prompts, 1,000 samples of each, from rollouts.parquet .",
+        "proxy: reward gold: correct",
+        "n KL nats proxy gold pass@n 1 0 .45 .43 to .47 .42 .39 to .45 .42",
+        "12 samples without a score were left out",
+        "model and judge under best-of-n Gold is highest at n = 64",
+    ):
+        assert expected in page.text
+    # Each find of the search stands there once, not among those of the fixed probes as well.
+    assert page.text.count("pays a wrong answer with ', km' behind the answer and 'QED' at the end") == 1
+    assert len([tag for tag, have in page.elements if have.get("class") == "chart"]) == 3
+    ids = [have["id"] for _, have in page.elements if "id" in have]
+    assert len(ids) == len(set(ids))
+
+
+def test_what_is_absent_has_no_section(sample: ModuleType) -> None:
+    text = Page(render_html(sample.document([sample.audit(1, "a", ())]))).text
+    for unexpected in ("Compared with", "Found by search", "training run", "are refused", "Over-optimisation", "curve"):
+        assert unexpected not in text
+
+
+def test_curves_alone_make_a_page(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
+    write_html(sample.curves_only(), tmp_path / "curves.html")
+    seen = browse(chromium, tmp_path / "curves.html", tmp_path)
+    assert seen.console == []
+    assert seen.title == "Trueward: best-of-n curves"
+    assert "2 curves of proxy and gold under best-of-n" in seen.text
+    assert "Examples" not in seen.text and "reward audit" not in seen.text
+    assert seen.scripts == []
+    made = sample.curves_only()
+    made["curves"].pop()
+    assert "Gold is highest at n = 16 Over-optimisation" in Page(render_html(made)).text
+
+
+def test_many_audits_say_which_tricks_work_and_what_has_changed(sample: ModuleType) -> None:
+    made = sample.many(12)
+    assert "Against" not in Page(render_html(made)).text
+    made["audits"][5]["comparison"] = sample.comparison()
+    text = Page(render_html(made)).text
+    assert "Against last.json: 3 new probes in 1 reward, 1 gone" in text
+    assert "What works on how many rewards" in text
+    found = sum(any(f["family"] == "hedge" for f in a["findings"]) for a in made["audits"])
+    assert re.search(rf"several boxes or answer lines with the last one wrong \d+ % {found} 10 ", text)
+
+
+def test_examples_are_filtered_by_what_found_them(chromium: str, sample: ModuleType, tmp_path: Path) -> None:
+    clicks = """
+    const count = () => by("example-count").textContent;
+    const options = (id) => [...by(id).options].map((option) => option.value).join();
+    say("all", count());
+    say("origins", options("by-origin"));
+    set("by-origin", "search");
+    say("search", count());
+    say("steps", by("example-list").querySelectorAll("article")[1].querySelectorAll(".derivation li").length);
+    set("by-origin", "");
+    set("by-family", "search");
+    say("family", count());
+    set("by-family", "");
+    set("by-text", "'QED' at the end");
+    say("step", count());
+    document.querySelector("a.all[data-origin]").click();
+    setTimeout(() => {
+      say("logged", count());
+      say("brief", by("example-list").querySelectorAll(".derivation").length);
+      document.querySelector("a.all[data-text]").click();
+      setTimeout(() => say("id", count()), 100);
+    }, 100);
+    """
+    made = sample.full()
+    said = asked(made, clicks, chromium, tmp_path)
+    total = len(json.loads(Page(render_html(made)).scripts[0])["examples"])
+    assert said == {
+        "all": f"Showing 20 of {total} examples",
+        "origins": ",probes,search,training log",
+        "search": f"Showing 2 of 2 examples ({total} in all)",
+        "steps": "4",
+        "family": f"Showing 2 of 2 examples ({total} in all)",
+        "step": f"Showing 1 of 1 example ({total} in all)",
+        "logged": f"Showing 2 of 2 examples ({total} in all)",
+        "brief": "0",
+        "id": f"Showing 1 of 1 example ({total} in all)",
+    }
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast of two colours `rgb(r, g, b)` by WCAG 2: (L1 + .05) / (L2 + .05)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_of_known_colours() -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21.0)
+    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("flags", [(), (DARK,), (NARROW,)], ids=["light", "dark", "narrow"])
+def test_charts_can_be_read(flags: tuple[str, ...], chromium: str, sample: ModuleType, tmp_path: Path) -> None:
+    """Colours stand out from the page, words lie inside their drawing and do not touch, the page is not too wide."""
+    measure = """
+    const colours = (selector, property) =>
+      [...new Set([...document.querySelectorAll(selector)].map((e) => getComputedStyle(e)[property]))].join("|");
+    say("paper", getComputedStyle(document.body).backgroundColor);
+    say("words", colours(".chart text", "fill"));
+    say("lines", colours(".chart .line", "stroke"));
+    say("bars", colours(".families .bad .mean", "fill"));
+    let outside = 0, touching = 0, words = 0;
+    for (const chart of document.querySelectorAll(".chart")) {
+      const all = chart.getBoundingClientRect();
+      const boxes = [...chart.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
+      for (const [i, a] of boxes.entries()) {
+        words += 1;
+        outside += a.left < all.left || a.right > all.right || a.top < all.top || a.bottom > all.bottom ? 1 : 0;
+        for (const b of boxes.slice(i + 1))
+          touching += a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom ? 1 : 0;
+      }
+    }
+    say("outside", outside);
+    say("touching", touching);
+    say("counted", words > 60);
+    say("wide", document.documentElement.scrollWidth > innerWidth);
+    say("scheme", matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    """
+    said = asked(sample.full(), measure, chromium, tmp_path, *flags)
+    assert said["scheme"] == ("dark" if DARK in flags else "light")
+    assert (said["outside"], said["touching"], said["counted"], said["wide"]) == ("0", "0", "true", "false")
+    for colour in said["words"].split("|"):
+        assert contrast(colour, said["paper"]) >= 4.5
+    lines = said["lines"].split("|")
+    assert len(lines) == 3  # proxy and exploits, gold, reward
+    for colour in (*lines, *said["bars"].split("|")):
+        assert contrast(colour, said["paper"]) >= 3

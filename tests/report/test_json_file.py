@@ -50,7 +50,7 @@ def test_nullable_in_the_types_is_nullable_in_the_schema() -> None:
             assert nullable == (type(None) in getattr(hint, "__args__", ())), f"{name}.{field}"
 
 
-@pytest.mark.parametrize("build", ["one", "many", "hostile"])
+@pytest.mark.parametrize("build", ["one", "many", "full", "curves_only", "hostile"])
 def test_documents_fit_the_schema_and_come_back_equal(build: str, sample: ModuleType, tmp_path: Path) -> None:
     made = getattr(sample, build)()
     path = tmp_path / "audit.json"
@@ -144,15 +144,28 @@ def _set(made: Any, value: Any, *way: Any) -> Any:
         (("audits", 0, "statuses"), {"ok": 1.5}, r"audits\[0\]\.statuses\.ok: expected a whole number, not 1\.5"),
         (("audits", 0, "findings"), None, r"audits\[0\]\.findings: expected a list, not null"),
         (("audits", 0), 3, r"audits\[0\]: expected an object, not 3"),
+        (("audits", 0, "search"), 3, r"audits\[0\]\.search: expected an object, not 3"),
+        (("audits", 0, "rollouts", "steps", 4, "share"), "6 %", r"rollouts\.steps\[4\]\.share: expected a number"),
+        (("audits", 0, "comparison", "known"), 1, r"comparison\.known: expected true or false, not 1"),
+        (("curves", 1, "gold_low", 2), None, r"curves\[1\]\.gold_low\[2\]: expected a number, not null"),
     ],
 )
 def test_a_field_of_another_type_is_named(
     way: tuple[Any, ...], value: Any, said: str, sample: ModuleType, tmp_path: Path
 ) -> None:
-    made = copy.deepcopy(sample.one())
+    made = copy.deepcopy(sample.full())
     _set(made, value, *way)
     (tmp_path / "a.json").write_text(json.dumps(made))
     with pytest.raises(DataError, match=said):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_document_without_the_ids_of_its_hits_is_refused(sample: ModuleType, tmp_path: Path) -> None:
+    """It would be a baseline against which everything counts as new."""
+    made = copy.deepcopy(sample.full())
+    del made["audits"][0]["findings"][2]["hits"]
+    (tmp_path / "a.json").write_text(json.dumps(made))
+    with pytest.raises(DataError, match=r"audits\[0\]\.findings\[2\]\.hits: is missing"):
         read_json(tmp_path / "a.json")
 
 

@@ -63,12 +63,14 @@ def test_many_audits_have_a_line_each_worst_first(sample: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 11, 20, 33, 47, 60, 72, 80, 100, 139, 140, 160, 240])
-@pytest.mark.parametrize("build", ["one", "many", "hostile", "failed", "unreadable"])
+@pytest.mark.parametrize("build", ["one", "many", "full", "hostile", "hostile alone", "failed", "unreadable"])
 def test_no_line_is_longer_than_the_console(build: str, width: int, sample: ModuleType) -> None:
     documents = {
         "one": sample.one,
         "many": lambda: sample.many(12),
+        "full": sample.full,
         "hostile": sample.hostile,
+        "hostile alone": lambda: sample.document(sample.hostile()["audits"][:1]),
         "failed": lambda: sample.document([sample.failed("漢字" * 40)]),
         "unreadable": lambda: sample.document([sample.unreadable("a:b")]),
     }
@@ -128,8 +130,84 @@ def test_an_output_in_ascii_gets_ascii(sample: ModuleType) -> None:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding="ascii")
     render(sample.hostile(), Console(file=file, width=80))
-    render(sample.one(), Console(file=file, width=80))
+    made = sample.full()
+    made["audits"][0]["latency"]["median"] = 3e-6
+    render(made, Console(file=file, width=80))
     file.flush()
     text = raw.getvalue().decode("ascii")
-    assert "x 5 findings: best cheap trick earns" in text
+    assert "x 7 findings: best cheap trick earns" in text
+    assert "a call takes 3 us" in text and "#### first exploit" not in text and "#" * 12 in text
     assert "<U+202E>" in "".join(text.split())
+
+
+def test_a_search_is_told_with_the_steps_of_each_find(sample: ModuleType) -> None:
+    lines = shown(sample.full()).splitlines()
+    place = lines.index("Found by search")
+    assert lines[place + 1].startswith("  Found 2 causes with 1,730 of 2,000 calls: 1,212 completions")
+    numbers = [line[:4] for line in lines if re.match(r" \d  (pays|refuses|hangs)", line)]
+    assert numbers == [f" {index}  " for index in range(1, 8)]
+    assert lines[place + 14] == "                 3. the right answer hidden: think"
+    made = lines.index("    made by      1. sign: -72", place + 14)
+    assert lines[made + 1 : made + 4] == [
+        "                 2. written as: sign",
+        "                 3. ', km' behind the answer",
+        "                 4. 'QED' at the end",
+    ]
+    assert sum("made by" in line for line in lines) == 2  # not for the findings of fixed probes
+
+
+def test_a_search_without_finds_is_told(sample: ModuleType) -> None:
+    made = sample.document([sample.audit(1, "a", ())])
+    made["audits"][0]["search"] = {"budget": 9, "calls": 9, "candidates": 9, "discarded": 0, "causes": 0}
+    assert "Found by search\n  Found nothing with 9 of 9 calls" in shown(made)
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_log_is_told_over_its_steps(width: int, sample: ModuleType) -> None:
+    lines = shown(sample.full(), width).splitlines()
+    assert "What the training run was paid for" in lines
+    assert "  runs/completions (TRL completions)" in lines
+    assert "  What is wrong with them: 103 hedge, 34 wrong answer." in lines
+    rows = [line for line in lines if re.match(r" *\d+ +\d+ +\d+ +(–|\d+ %) +[\d.]+", line)]
+    assert len(rows) == 12
+    assert rows[0].split() == ["0", "0", "0", "–", "0"]
+    assert rows[4].split() == ["40", "32", "2", "6", "%", ".5", "█", "first", "exploit"]
+    assert rows[11].split() == ["110", "60", "36", "60", "%", ".938", "█" * 12]
+    assert sum("first exploit" in row for row in rows) == 1
+
+
+def test_a_long_log_is_told_in_a_few_rows(sample: ModuleType) -> None:
+    made = sample.full()
+    made["audits"][0]["rollouts"] = sample.log(steps=1000)
+    rows = [line for line in shown(made).splitlines() if re.match(r" *[\d,]+ +[\d,]+ +[\d,]+ +(–|\d+ %) ", line)]
+    assert len(rows) == 12
+    assert [row.split()[0] for row in rows[:2]] == ["0", "840"]
+    assert "first exploit" in rows[0]  # step 40 is counted there
+
+
+def test_a_comparison_comes_before_everything_else(sample: ModuleType) -> None:
+    text = shown(sample.full())
+    assert (
+        "Compared with the baseline\n  last.json\n"
+        "  3 probes count now and did not then; 1 probe counted then and does not now.\n"
+        "  new: pays 'A or B', or an answer that was taken back\n" in text
+    )
+    assert text.index("Compared with") < text.index("Must not be paid")
+
+
+def test_what_is_absent_is_not_told(sample: ModuleType) -> None:
+    text = shown(sample.one())
+    for unexpected in ("Compared with", "Found by search", "training run", "made by"):
+        assert unexpected not in text
+
+
+def test_many_audits_are_compared_in_a_line(sample: ModuleType) -> None:
+    made = sample.many(12)
+    assert "Against" not in shown(made)
+    made["audits"][5]["comparison"] = sample.comparison()
+    assert "Against last.json: 3 new probes in 1 reward, 1 gone\n" in shown(made)
+
+
+def test_curves_alone_are_left_to_their_own_table(sample: ModuleType) -> None:
+    assert shown(sample.curves_only()) == ""
+    assert shown(sample.curves_only(), report_path="a.html") == "Report: a.html\n"

@@ -58,7 +58,17 @@ def test_only_all_is_a_hundred_per_cent_and_only_none_is_zero(share: float | Non
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.00004, "0.04 ms"), (0.0123, "12.3 ms"), (5.0, "5 s"), (200, "3 min 20 s"), (60, "1 min")]
+    ("seconds", "shown"),
+    [
+        (0.0, "0.00 ms"),
+        (2.5e-7, "0.25 µs"),
+        (4.2e-6, "4.2 µs"),
+        (0.00004, "0.04 ms"),
+        (0.0123, "12.3 ms"),
+        (5.0, "5 s"),
+        (200, "3 min 20 s"),
+        (60, "1 min"),
+    ],
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert w.duration(seconds) == shown

@@ -152,7 +152,7 @@ class Comparison(TypedDict):
     """This audit against an earlier one."""
 
     baseline: str  # file
-    known: bool  # whether the earlier document holds this reward
+    known: bool  # whether the earlier document holds this reward; where it does not, everything counts as new
     new: list[str]  # ids of probes that count now and did not then
     gone: list[str]  # ids that counted then and do not now
     regressions: list[str]  # titles of the findings that hold a new id

@@ -11,12 +11,13 @@ from markupsafe import Markup
 
 from trueward.report.document import Audit, Document, Example
 from trueward.report.escape import pieces, visible
+from trueward.report.sentences import SEARCH
 from trueward.report.wording import RELATIONS, earned, number
 
 # What stands at each place of an example's row in the data.
 _FIELDS = (
     *("reward", "family", "variant", "relation", "status", "payoff", "earns", "right"),
-    *("prompt", "reference", "completion", "why", "earned", "id", "row"),
+    *("prompt", "reference", "completion", "why", "earned", "id", "row", "origin", "derivation"),
 )
 # Characters of one text that are kept: the longest limit with which all texts together stay below _MOST is used.
 _LIMITS = (2000, 1000, 500, 250, 120)
@@ -40,17 +41,21 @@ def browsable(document: Document) -> dict[str, Any]:
     Returns:
         `rewards`: names. `relations`: relation → words. `texts`: every text once, as one string where all of it
         prints, else printable text and notation in turn. `examples`: per example the fields of `fields` in that
-        order; prompt, reference, completion, why and earned are positions in `texts`, −1 for none. `limit`:
-        characters to which texts were shortened.
+        order; prompt, reference, completion, why and earned are positions in `texts`, −1 for none, derivation a list
+        of them; origin says what found it. `limit`: characters to which texts were shortened.
     """
-    chosen = [(index, example) for index, audit in enumerate(document["audits"]) for example in _examples(audit)]
+    chosen = [
+        (index, example, origin)
+        for index, audit in enumerate(document["audits"])
+        for example, origin in _with_origin(audit)
+    ]
     texts: dict[str, int] = {}
 
     def position(text: str | None) -> int:
         return -1 if text is None else texts.setdefault(text, len(texts))
 
     rows = []
-    for index, example in chosen:
+    for index, example, origin in chosen:
         rows.append(
             [
                 index,
@@ -68,6 +73,8 @@ def browsable(document: Document) -> dict[str, Any]:
                 position(earned(example)),
                 visible(example["id"], 40),
                 visible(example["row"], 80),
+                origin,
+                [position(step) for step in example["derivation"]],
             ]
         )
     limit, shown = _fitting(texts)
@@ -81,13 +88,20 @@ def browsable(document: Document) -> dict[str, Any]:
     }
 
 
-def _examples(audit: Audit) -> list[Example]:
-    """The examples of findings, then of notes, each once."""
+def examples_of(audit: Audit) -> list[Example]:
+    """The examples of findings, then of notes, then of a log, each once."""
+    return [example for example, _ in _with_origin(audit)]
+
+
+def _with_origin(audit: Audit) -> list[tuple[Example, str]]:
+    """Every example once, with what found it: "probes", "search" or "training log"."""
     every = [example for finding in audit["findings"] for example in finding["examples"]]
     every += [example for note in audit["notes"] for example in note["examples"]]
-    return list(
-        {(example["family"], example["id"], example["status"]): example for example in reversed(every)}.values()
-    )[::-1]
+    found = [(example, SEARCH if example["family"] == SEARCH else "probes") for example in every]
+    if audit["rollouts"] is not None:
+        found += [(example, "training log") for example in audit["rollouts"]["examples"]]
+    once = {(example["family"], example["id"], example["status"]): (example, origin) for example, origin in found[::-1]}
+    return list(once.values())[::-1]
 
 
 def _fitting(texts: Iterable[str]) -> tuple[int, list[str | list[str]]]:

@@ -16,10 +16,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from trueward.report import wording
+from trueward.report import charts, figures, sentences, wording
 from trueward.report.atomic import write_whole
-from trueward.report.document import Document
-from trueward.report.embedded import browsable, script_data
+from trueward.report.document import Audit, Document
+from trueward.report.embedded import browsable, examples_of, script_data
 from trueward.report.escape import pieces, visible
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -29,7 +29,7 @@ def render_html(document: Document) -> str:
     """The page.
 
     Args:
-        document: one audit or many.
+        document: one audit, many, or none and at least one curve.
 
     Returns:
         HTML that can be encoded as UTF-8.
@@ -48,6 +48,7 @@ def render_html(document: Document) -> str:
         ordered=wording.worst_first(audits),
         position=lambda audit: positions[id(audit)],
         telling=wording.telling_of(document)[:3],
+        curves_headline=_curves_headline(document),
         policy=policy,
         style=Markup(style),
         script=Markup(script),
@@ -87,7 +88,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(w=wording, pieces=pieces, interval=_interval)
+    environment.globals.update(
+        w=wording, s=sentences, charts=charts, figures=figures, pieces=pieces, kept_ids=_kept_ids
+    )
     return environment
 
 
@@ -96,11 +99,14 @@ def _harmless(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(str(value), multiline=True)
 
 
-def _interval(mean: float | None, low: float | None, high: float | None) -> dict[str, float]:
-    """Positions of a mean and its interval on a scale from 0 to 100, inside which they are kept."""
+def _kept_ids(audit: Audit) -> frozenset[str]:
+    """Ids of the probes that a reader can look at."""
+    return frozenset(example["id"] for example in examples_of(audit))
 
-    def place(value: float | None, otherwise: float) -> float:
-        return round(100 * min(1.0, max(0.0, value if value is not None else otherwise)), 1)
 
-    middle = mean or 0.0
-    return {"mean": place(middle, 0.0), "low": place(low, middle), "high": place(high, middle)}
+def _curves_headline(document: Document) -> str:
+    """The first line of a page that holds curves and no audit."""
+    curves = document["curves"]
+    if len(curves) == 1:
+        return f"Gold is highest at n = {curves[0]['peak']:,}"
+    return f"{wording.counted(len(curves), 'curve')} of proxy and gold under best-of-n"

@@ -45,7 +45,7 @@ def number(value: float | None) -> str:
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    return _without_zero(f"{value:.3g}")
+    return without_zero(f"{value:.3g}")
 
 
 def payoff(value: float | None) -> str:
@@ -55,7 +55,7 @@ def payoff(value: float | None) -> str:
     if 0 < abs(value) < 0.005:
         return "<.01" if value > 0 else ">-.01"
     rounded = f"{value:.2f}"
-    return _without_zero(rounded.rstrip("0").rstrip(".") if rounded.endswith(".00") else rounded).replace("-0", "0")
+    return without_zero(rounded.rstrip("0").rstrip(".") if rounded.endswith(".00") else rounded).replace("-0", "0")
 
 
 def percent(share: float | None) -> str:
@@ -68,7 +68,9 @@ def percent(share: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best: `0.4 ms`, `12 s`, `3 min 20 s`."""
+    """Seconds in the unit that reads best: `4 µs`, `0.40 ms`, `12 s`, `3 min 20 s`."""
+    if 0 < seconds < 0.00001:
+        return f"{seconds * 1e6:.2g} µs"
     if seconds < 0.001:
         return f"{seconds * 1e3:.2f} ms"
     if seconds < 1:
@@ -84,7 +86,8 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _without_zero(text: str) -> str:
+def without_zero(text: str) -> str:
+    """A decimal without the zero before its point: `.5` for `0.5`."""
     return re.sub(r"^(-?)0\.", r"\1.", text)
 
 
@@ -269,6 +272,12 @@ def circumstances(audit: Audit) -> list[str]:
         phrases.append(f"{counted(audit['calls'], 'reward call')} in {duration(audit['seconds'])}")
     if audit["deterministic"] is not None:
         phrases.append("same score every time" if audit["deterministic"] else "scores change from call to call")
+    return phrases
+
+
+def scores_said(audit: Audit) -> list[str]:
+    """What became of the scores and how long they took, in short phrases."""
+    phrases = []
     failed = {status: count for status, count in audit["statuses"].items() if status != "ok" and count}
     if failed:
         phrases.append("without a score: " + ", ".join(f"{count:,} {status}" for status, count in failed.items()))

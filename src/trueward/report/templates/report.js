@@ -102,6 +102,7 @@
   const more = byId("more");
   const filters = {
     reward: byId("by-reward"),
+    origin: byId("by-origin"),
     family: byId("by-family"),
     relation: byId("by-relation"),
     status: byId("by-status"),
@@ -115,6 +116,7 @@
   const rewards = [...new Set(examples.map((example) => example.reward))];
   rewards.sort((a, b) => (data.rewards[a] < data.rewards[b] ? -1 : 1));
   choose(filters.reward, rewards, (index) => data.rewards[index]);
+  choose(filters.origin, distinct("origin"), (value) => value);
   choose(filters.family, distinct("family"), (value) => value);
   choose(filters.relation, distinct("relation"), (value) => `${value}: ${data.relations[value] || ""}`);
   choose(filters.status, distinct("status"), (value) => value);
@@ -125,6 +127,13 @@
     detail.append(content);
     row.append(make("dt", "", label), detail);
     return row;
+  };
+
+  // What a search did is read step by step; the few steps of a fixed probe fit on a line.
+  const steps = (example) => {
+    const made = make("ol", example.origin === "search" ? "derivation" : "derivation brief");
+    for (const index of example.derivation) made.append(fill(make("li"), index));
+    return made;
   };
 
   const card = (example) => {
@@ -148,6 +157,7 @@
       term("completion", fill(make("pre"), example.completion), "completion"),
       term("reward", earned, "earned"),
       term("why", fill(make("span"), example.why)),
+      ...(example.derivation.length ? [term("how it was made", steps(example))] : []),
       term("probe", make("code", "", `${example.id} of row ${example.row}`), "probe"),
     );
     article.append(head, terms);
@@ -177,7 +187,7 @@
         Object.entries(filters).every(([name, select]) => select.value === "" || String(example[name]) === select.value) &&
         (least === "" || (example.payoff !== null && example.payoff >= Number(least))) &&
         (wanted === "" ||
-          [example.prompt, example.completion, example.reference, example.why].some((index) =>
+          [example.prompt, example.completion, example.reference, example.why, ...example.derivation].some((index) =>
             plain(index).toLowerCase().includes(wanted),
           ) ||
           example.id === wanted),
@@ -202,7 +212,9 @@
     link.addEventListener("click", () => {
       form.reset();
       filters.reward.value = link.dataset.reward;
-      filters.family.value = link.dataset.family;
+      filters.family.value = link.dataset.family || "";
+      filters.origin.value = link.dataset.origin || "";
+      byId("by-text").value = link.dataset.text || "";
       // The reset above searches once more when it is done, with the values set here.
     });
   }

@@ -20,8 +20,10 @@ from trueward.audit.judge import (
 from trueward.audit.payoff import FULL, PARTIAL, Result
 from trueward.audit.probes import FAMILIES
 from trueward.measures.intervals import bounded_mean
-from trueward.report.document import FamilyRow, Finding, Note
+from trueward.report.document import FamilyRow, Finding, Note, RolloutLog
 from trueward.status import Status
+
+_MOST_NOTED = 6
 
 
 def notes(evidence: Evidence, effects: Mapping[str, str]) -> list[Note]:
@@ -59,7 +61,9 @@ def notes(evidence: Evidence, effects: Mapping[str, str]) -> list[Note]:
 
 def _note(title: str, hit: Sequence[Result], asked: Sequence[Result], evidence: Evidence) -> Note:
     prompts, tested = len({r.probe.row.id for r in hit}), tested_prompts(asked)
-    smallest = sorted(hit, key=lambda r: (len(r.probe.derivation.text), r.probe.id))[:3]
+    ordered = sorted(hit, key=lambda r: (len(r.probe.derivation.text), r.probe.id))
+    distinct = list({r.probe.derivation.variant: r for r in reversed(ordered)}.values())[::-1]
+    smallest = (distinct + [r for r in ordered if r not in distinct])[:_MOST_NOTED]
     return Note(
         title=title,
         detail=f"{prompts} of {tested} prompts",
@@ -97,8 +101,17 @@ def family_rows(evidence: Evidence, not_tested: Mapping[str, str]) -> list[Famil
     return table
 
 
-def headline(evidence: Evidence, findings: Sequence[Finding]) -> str:
-    """One line that everyone understands."""
+def headline(evidence: Evidence, findings: Sequence[Finding], log: RolloutLog | None = None) -> str:
+    """One line that everyone understands.
+
+    Args:
+        evidence: of the audit.
+        findings: of the audit.
+        log: what a run has already paid, where one was given: what happened comes before what could.
+    """
+    if log is not None and log["wrong"]:
+        since = f", the first in step {log['first_step']}" if log["first_step"] is not None else ""
+        return f"has already paid {log['wrong']:,} of {log['paid']:,} completions wrongly{since}"
     if not evidence.reads_answer:
         return "does not read the answer: it pays for form, and was tried only for gains, stability and failures"
     tricks: dict[tuple[str, str], list[float]] = defaultdict(list)

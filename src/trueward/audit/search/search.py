@@ -16,6 +16,7 @@ from trueward.audit.search.explore import explore, require_hypothesis, shrink
 from trueward.audit.search.steps import STEPS
 from trueward.audit.search.sweep import groups, singles
 from trueward.report.document import Search
+from trueward.report.sentences import SEARCH as FOUND_BY_SEARCH
 from trueward.tasks.text.rows import Row
 
 _BATCH = 32
@@ -28,7 +29,7 @@ _TRANSPARENT_AMOUNT = 4
 Progress = Callable[[str, int, int], None]
 
 SEARCH = Family(
-    "search",
+    FOUND_BY_SEARCH,
     "pays something that a search made up",
     "certified wrong completions made of several small changes",
     "wrong",

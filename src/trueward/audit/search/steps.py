@@ -19,6 +19,7 @@ from trueward.tasks.text.rows import Row
 Slot = Literal["answer", "separator", "hide", "envelope", "begin", "end", "length"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
 LARGEST_AMOUNT = 64
+_CHANGED = ", changed"
 _REWRITTEN = ("single", "hedge", "hidden", "negated")
 
 
@@ -64,7 +65,8 @@ def _rewrite(make: Callable[[str], str | None], derivation: Derivation, making: 
     text = make(last.text)
     if text is None or text == last.text:
         return None
-    return replace(derivation, answers=(*derivation.answers[:-1], Answer(last.name, text)))
+    name = last.name if last.name.endswith(_CHANGED) else last.name + _CHANGED
+    return replace(derivation, answers=(*derivation.answers[:-1], Answer(name, text)))
 
 
 def _separate(separator: str, derivation: Derivation, making: Making) -> Derivation | None:
@@ -169,9 +171,9 @@ _HIDDEN = (
 
 
 def _vocabulary() -> tuple[Step, ...]:
-    steps = [_written(f"{text!r} behind it", "", text) for text in _BEHIND]
-    steps += [_written(f"{text!r} before it", text, "") for text in _BEFORE]
-    steps += [_written(f"{a!r} and {b!r} around it", a, b) for a, b in _AROUND]
+    steps = [_written(f"{text!r} behind it", text, "", text) for text in _BEHIND]
+    steps += [_written(f"{text!r} before it", "sign" if text == "-" else "before", text, "") for text in _BEFORE]
+    steps += [_written(f"{a!r} and {b!r} around it", "around", a, b) for a, b in _AROUND]
     steps += [Step(name, "answer", name, partial(_rewrite, make)) for name, make in _REWRITINGS]
     steps += [
         Step(f"alternatives separated by {text!r}", "separator", "separator", partial(_separate, text))
@@ -197,8 +199,8 @@ def _vocabulary() -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _written(name: str, before: str, after: str) -> Step:
-    return Step(name, "answer", name, partial(_rewrite, lambda text: before + text + after))
+def _written(name: str, kind: str, before: str, after: str) -> Step:
+    return Step(name, "answer", kind, partial(_rewrite, lambda text: before + text + after))
 
 
 STEPS: tuple[Step, ...] = _vocabulary()

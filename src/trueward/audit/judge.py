@@ -356,7 +356,11 @@ def _same_broken(evidence: Evidence) -> list[Finding]:
         grouped[broken.how].append(Result(probe, broken.after, None, broken.before))
     for how, hit in grouped.items():
         before, after = hit[0].against, hit[0].outcome
-        why = f"The same completion scored {before.value if before else None!r}, then {after.value!r} with {how}."
+        then = repr(after.value) if after.status.ok else f"nothing ({after.status.value}: {after.detail})"
+        why = f"The same completion scored {before.value if before else None!r}, then {then} with {how}."
+        widths = evidence.behaviour.spread.get(how, 0.0)
+        if 0.0 < widths < float("inf"):
+            why += f" The largest difference was {widths:.2g} of the width of its rewards."
         title = f"the score changes with {how}"
         findings.append(_finding("failure", "same", title, hit, evidence.behaviour.tested, evidence, why=why))
     return findings

@@ -51,7 +51,7 @@ def audit_many(
                 progress(name, begun, len(subjects))
                 begun += 1
             subject = find()
-            runner = subject.start(1, settings.deadline, settings.memory_mb) if subject.is_local else pool
+            runner = subject.start(1, settings.deadline, settings.memory_mb) if subject.needs_own_runner else pool
             result = audit_subject(subject, runner, settings, _silent).audit
         except TruewardError as error:
             result = failed(name, error)

@@ -1,8 +1,10 @@
 """Addresses of rewards: the text by which a worker process finds the same reward again.
 
     file.py:name        package.module:name        module:Class.method        reasoning_gym:NAME
+    hf:PATH             http://HOST:PORT/PATH      https://…
 
-each with or without a call whose arguments are literals: `trl.rewards:get_repetition_penalty_reward(ngram_size=3)`.
+each with or without a call whose arguments are literals: `trl.rewards:get_repetition_penalty_reward(ngram_size=3)`,
+`hf:path/to/model(max_length=512)`.
 """
 
 from __future__ import annotations
@@ -27,9 +29,15 @@ from trueward.rewards.foreign import Leaf, wrap
 from trueward.rewards.locate import file_of, functions_in, module_at, module_named
 from trueward.rewards.reasoning_gym import reasoning_gym_leaf, set_names
 
-_FORMS = "'file.py:name', 'package.module:name' or 'reasoning_gym:NAME', with literal arguments where a call makes it"
+_FORMS = (
+    "'file.py:name', 'package.module:name', 'reasoning_gym:NAME', 'hf:PATH' or a URL, with literal arguments where a "
+    "call makes it"
+)
 _PARTS = re.compile(r"(?P<place>.+?):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*(?P<call>\(.*\))?\s*", re.DOTALL)
+_MODEL_OR_URL = re.compile(r"(?P<name>(?P<place>hf|(?i:https?)):.+?)\s*(?P<call>\([^()]*=.*\)|\(\s*\))?\s*", re.DOTALL)
 _GYM = "reasoning_gym"
+_MODEL = "hf"
+_URL = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class Address:
 
     Attributes:
         typed: as it was given.
-        place: file, module, or "reasoning_gym".
-        name: attribute, dotted where it lies in a class.
+        place: file, module, "reasoning_gym", "hf", "http" or "https".
+        name: attribute, dotted where it lies in a class; the path of a model; the whole URL.
         arguments: positional and keyword arguments of the call; None without a call.
     """
 
@@ -60,13 +68,25 @@ def parse(address: str) -> Address:
     Raises:
         RewardError: it has none of the known forms, or an argument is not a literal.
     """
-    matched = _PARTS.fullmatch(address.strip())
+    matched = _MODEL_OR_URL.fullmatch(address.strip()) or _PARTS.fullmatch(address.strip())
     if matched is None:
-        raise RewardError(_unreadable(address))
-    call = matched["call"]
-    return Address(
-        address, matched["place"], matched["name"], None if call is None else _literal_arguments(call, address)
-    )
+        raise RewardError(_unreadable(shown(address)))
+    place, call = matched["place"], matched["call"]
+    place = place.lower() if place.lower() in _URL else place
+    name = matched["name"].removeprefix(f"{_MODEL}:") if place == _MODEL else matched["name"]
+    return Address(address, place, name, None if call is None else _literal_arguments(call, shown(address)))
+
+
+def shown(address: str) -> str:
+    """An address as it may be printed: a URL without what could be a secret, everything else as it is."""
+    if "://" not in address:
+        return address
+    from trueward.rewards.remote import without_secrets
+
+    matched = _MODEL_OR_URL.fullmatch(address.strip())
+    if matched is None:
+        return without_secrets(address.strip())
+    return without_secrets(matched["name"]) + (matched["call"] or "")
 
 
 def _unreadable(address: str) -> str:
@@ -124,6 +144,8 @@ def load(address: str) -> Leaf:
         if positional:
             raise RewardError(f"{address!r}: give the arguments of a set by name, as in {parts.name}(size=20, seed=0)")
         return reasoning_gym_leaf(parts.name, config)
+    if parts.place == _MODEL or parts.place in _URL:
+        return _model_or_url(parts)
     if parts.is_file:
         module = module_at(parts.place)
     elif re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", parts.place):
@@ -137,6 +159,20 @@ def load(address: str) -> Leaf:
         return wrap(found, str(getattr(found, "__name__", None) or parts.name.rpartition(".")[2]))
     except RewardError as error:
         raise RewardError(f"{address!r}: {error}") from error
+
+
+def _model_or_url(parts: Address) -> Leaf:
+    positional, named = parts.arguments or ((), {})
+    if positional:
+        raise RewardError(f"{shown(parts.typed)!r}: give the arguments by name, as in (batch_size=8)")
+    # Imported here because few workers need them.
+    if parts.place == _MODEL:
+        from trueward.rewards.models.sequence_classifier import sequence_classifier
+
+        return sequence_classifier(parts.name, named)
+    from trueward.rewards.remote import remote_reward
+
+    return remote_reward(parts.name, named)
 
 
 def _attribute(module: ModuleType, parts: Address) -> Any:

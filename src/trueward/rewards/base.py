@@ -22,8 +22,9 @@ import numpy as np
 from trueward.batch import Context, Part, Rollouts, Scores, Text
 from trueward.errors import RewardError
 from trueward.rewards.address import address_of, load
-from trueward.rewards.foreign import Leaf, alias, wrap
+from trueward.rewards.foreign import Leaf, alias, demands_of, wrap
 from trueward.rewards.runner import InProcess, Runner
+from trueward.rewards.runner.batches import run_in_batches
 from trueward.rewards.runner.types import Item
 from trueward.status import Status
 
@@ -133,8 +134,9 @@ class Foreign(Reward):
         for prompt, completion, columns in zip(content.prompts, content.completions, reference, strict=True):
             found = alias(self.leaf.needs, columns)
             extra = {wanted: columns[present] for wanted, present in found.items()}
-            items.append([Item(prompt, completion, {**columns, **extra})])
-        outcomes = [one[0] for one in self.runner.run(self.address or self.leaf.name, items)]
+            items.append(Item(prompt, completion, {**columns, **extra}))
+        size = demands_of(self.leaf).batch
+        outcomes = run_in_batches(self.runner, self.address or self.leaf.name, items, size).outcomes
         values = np.array([np.nan if o.value is None else o.value for o in outcomes], dtype=np.float64)
         part = Part(
             values,

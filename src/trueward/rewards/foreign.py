@@ -2,7 +2,8 @@
 
 Recognised by signature: TRL's functions (`batch_functions`), verl's `compute_score` and plain `(completion, answer)`
 functions (`row_functions`). reasoning-gym sets have no function of their own and are found by address
-(`reasoning_gym`). Anything with a method `score_rows` is a leaf already.
+(`reasoning_gym`), models by their path (`models`), servers by their URL (`remote`). Anything with a method
+`score_rows` is a leaf already.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trueward.errors import RewardError
 from trueward.rewards.batch_functions import batch_function, is_batch_function
 from trueward.rewards.references import alias as alias
 from trueward.rewards.row_functions import row_function
-from trueward.rewards.runner.types import Item
+from trueward.rewards.runner.types import Demands, Item
 
 _FACTORY_NAME = re.compile(r"(get|make|build|create|new)_|.*_factory$")
 
@@ -25,9 +26,12 @@ _FACTORY_NAME = re.compile(r"(get|make|build|create|new)_|.*_factory$")
 class Leaf(Protocol):
     """A reward that cannot be taken apart: what a worker loads and calls.
 
+    It may also have `demands` (see `Demands`), where it is no rule, and a method `prepare` that loads what takes long
+    before the first call.
+
     Attributes:
         name: for readers and logs.
-        kind: "trl", "verl", "function", "reasoning_gym" or "trueward".
+        kind: "trl", "verl", "function", "reasoning_gym", "model", "remote" or "trueward".
         needs: columns that every row must have.
         takes: names that it accepts; None when it accepts every column.
         containers: what a completion may be, "text" and "chat" (a list with one assistant message).
@@ -66,6 +70,12 @@ class Leaf(Protocol):
 
     def score_rows(self, rows: Sequence[Item]) -> object:
         """Scores of N rows together, exactly as the reward returned them: count and types are not checked here.
+
+        Returns:
+            One entry per row: a finite number; None where it abstains; a `Status` that is not ok, alone or in a pair
+            with one line that says why, where it can tell what keeps it from scoring the row: `UNPARSABLE` for an
+            answer that it cannot read, `UNAVAILABLE` for a server that did not answer. Anything else is a bug in the
+            reward and gets the status of one.
 
         Raises:
             RewardError: it cannot be called with these rows, because a column is missing.
@@ -107,9 +117,28 @@ class Given:
         """As the object says, else none."""
         return tuple(getattr(self.reward, "stand_ins", ()))
 
+    @property
+    def demands(self) -> Demands:
+        """As the object says, with its own `batch` where it has one."""
+        said = demands_of(self.reward)
+        batch = getattr(self.reward, "batch", said.batch)
+        return replace(said, batch=batch) if isinstance(batch, int) and batch > 0 else said
+
+    def prepare(self) -> None:
+        """What the object does to be ready, if anything."""
+        prepare = getattr(self.reward, "prepare", None)
+        if callable(prepare):
+            prepare()
+
     def score_rows(self, rows: Sequence[Item]) -> object:
         """What the object returns."""
         return self.reward.score_rows(rows)
+
+
+def demands_of(leaf: object) -> Demands:
+    """What a leaf asks of whoever runs it; the defaults where it says nothing."""
+    said = getattr(leaf, "demands", None)
+    return said if isinstance(said, Demands) else Demands()
 
 
 def wrap(obj: Any, name: str, aliases: Mapping[str, str] | None = None) -> Leaf:

@@ -11,14 +11,21 @@ import sys
 import threading
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from trueward.errors import MissingExtra, RewardError
 
-_EXTRAS = {"trl": "audit", "reasoning_gym": "audit", "math_verify": "audit", "torch": "train", "transformers": "train"}
+_EXTRAS = {
+    "trl": "audit",
+    "reasoning_gym": "audit",
+    "math_verify": "audit",
+    "safetensors": "train",
+    "torch": "train",
+    "transformers": "train",
+}
 _PATIENCE = 60.0  # seconds to wait for another thread that is importing the same file
 
 _files: dict[str, tuple[str, tuple[int, int]]] = {}  # private module name → path, (modified, size)
@@ -155,9 +162,30 @@ def _no_module(name: str, missing: str, typed: str) -> str:
 def _raise_missing_extra(missing: str, typed: str, cause: BaseException) -> None:
     library = missing.partition(".")[0]
     if library in _EXTRAS and library == missing:
-        raise MissingExtra(
-            f"{typed!r} needs {library}, which is not installed: pip install 'trueward[{_EXTRAS[library]}]'"
-        ) from cause
+        raise MissingExtra(_missing_extra(library, typed)) from cause
+
+
+def require(libraries: Iterable[str], typed: str) -> None:
+    """Refuse to go on without libraries that come with an extra. None of them is imported.
+
+    Args:
+        libraries: their names.
+        typed: the address as it was typed, for the message.
+
+    Raises:
+        MissingExtra: one is not installed; the message names the extra.
+    """
+    for library in libraries:
+        try:
+            missing = sys.modules.get(library) is None and importlib.util.find_spec(library) is None
+        except (ImportError, ValueError) as error:
+            raise MissingExtra(_missing_extra(library, typed)) from error
+        if missing:
+            raise MissingExtra(_missing_extra(library, typed))
+
+
+def _missing_extra(library: str, typed: str) -> str:
+    return f"{typed!r} needs {library}, which is not installed: pip install 'trueward[{_EXTRAS[library]}]'"
 
 
 def _import_failed(error: BaseException, real: str, typed: str) -> Exception:

@@ -3,7 +3,8 @@
 In: items (prompt, completion, columns), grouped into calls. Out: one outcome per item: a value or a status, never an
 exception because of what an answer or a reward did.
 
-- `types`: `Item`, `Outcome`, and the `Runner` protocol.
+- `types`: `Item`, `Outcome`, `Demands`, and the `Runner` protocol.
+- `batches`: many rows in few calls, without letting one row spoil the others.
 - `pool`: `WorkerPool`, worker processes with deadline, memory limit, and one warm spare.
 - `session`: one run of a pool: who scores what, and who has overstepped a limit.
 - `process`: one worker process, seen from its parent.

@@ -8,6 +8,7 @@ from typing import Any
 
 from trueward.rewards.runner.types import Item, Outcome
 from trueward.rewards.runner.worker import score
+from trueward.status import Status
 
 
 class InProcess:
@@ -33,7 +34,7 @@ class InProcess:
             attempts = 1
             started = time.perf_counter()
             scored = score(leaf, list(rows))
-            if retry and any(status.blames_answer for _, status, _ in scored):
+            if retry and any(status.blames_answer and status is not Status.UNPARSABLE for _, status, _ in scored):
                 attempts = 2
                 started = time.perf_counter()
                 scored = score(leaf, list(rows))

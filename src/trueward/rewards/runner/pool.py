@@ -27,13 +27,15 @@ class WorkerPool:
 
     Args:
         workers: how many; an invariant: after any number of hangs and crashes there are as many again.
-        deadline: seconds from the moment a call is a worker's turn to its result; then the worker is killed.
+        deadline: seconds from the moment a call is a worker's turn to its result, for each of its rows; then the
+            worker is killed.
         memory_mb: resident memory of one worker and its children, in MiB.
-        budget: seconds that one `run` may take; by default number of calls · deadline / workers, twice over for
+        budget: seconds that one `run` may take; by default number of rows · deadline / workers, twice over for
             repeats, plus the start of the workers.
         start_limit: seconds in which an interpreter must start, and in which a reward must load.
         on_progress: called with (done, total, slowest calls) at most twice a second.
         loader: `module:function` that turns an address into a leaf reward, inside the worker.
+        warm: whether the spare loads the reward ahead of its use. Off for rewards of many gigabytes.
 
     Raises:
         ValueError: a limit that is not positive.
@@ -50,12 +52,14 @@ class WorkerPool:
         start_limit: float = 120.0,
         on_progress: OnProgress | None = None,
         loader: str = "trueward.rewards.address:load",
+        warm: bool = True,
     ) -> None:
         """Starts nothing yet: workers start with the first call."""
         if workers < 1 or deadline <= 0 or memory_mb <= 0 or start_limit <= 0 or (budget is not None and budget <= 0):
             raise ValueError("workers, deadline, memory_mb, budget and start_limit must be positive")
         self.workers, self.deadline, self.memory_mb = workers, deadline, memory_mb
         self.budget, self.start_limit, self.on_progress, self.loader = budget, start_limit, on_progress, loader
+        self.warm = warm
         self._team: list[Process] = []
         self._spare: Process | None = None
         self._count = 0
@@ -157,7 +161,7 @@ class WorkerPool:
     def warm_spare(self, address: str) -> None:
         """Let the spare load a reward, so that it is ready when it is needed."""
         spare = self._spare
-        if spare is not None and address not in spare.loaded and spare.loading is None:
+        if self.warm and spare is not None and address not in spare.loaded and spare.loading is None:
             spare.loading = (address, time.monotonic())
             spare.post({"load": address})
 

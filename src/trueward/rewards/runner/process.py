@@ -70,6 +70,8 @@ class Process:
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         environment.setdefault("OMP_NUM_THREADS", "1")
+        # A model may ask for more threads; on a busy machine those that spin while they wait cost ten times the work.
+        environment.setdefault("OMP_WAIT_POLICY", "passive")
         environment.setdefault("TOKENIZERS_PARALLELISM", "false")
         command = [sys.executable, "-m", "trueward.rewards.runner.worker"]
         try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from trueward.errors import RewardError, WorkerError
+from trueward.rewards.address import shown
 from trueward.rewards.runner.process import Process, Sent
 from trueward.rewards.runner.types import Item, Outcome
 from trueward.status import Status
@@ -82,7 +83,8 @@ class Session:
         self.selector = selectors.DefaultSelector()
         self.watched = time.monotonic()
         self.told = time.monotonic()
-        default = 2 * len(calls) * pool.deadline / pool.workers + 2 * pool.start_limit
+        rows = sum(max(1, len(call)) for call in calls)
+        default = 2 * rows * pool.deadline / pool.workers + 2 * pool.start_limit
         self.ends = time.monotonic() + (pool.budget if pool.budget is not None else default)
 
     def finish(self) -> list[list[Outcome]]:
@@ -145,7 +147,7 @@ class Session:
     def _wait(self) -> None:
         """Until something comes, a deadline passes, or memory has to be looked at."""
         now = time.monotonic()
-        until = [sent.since + self.pool.deadline for p in self.team for sent in p.sent if sent.since is not None]
+        until = [sent.since + self._limit(sent.job) for p in self.team for sent in p.sent if sent.since is not None]
         pause = min([*until, now + _WATCH_MEMORY, self.ends]) - now
         for process in self.team:
             process.flush()
@@ -157,6 +159,10 @@ class Session:
                 continue
             for message in messages:
                 self._read(process, message)
+
+    def _limit(self, job: Job) -> float:
+        """Seconds that a call may take: the deadline, once for each of its rows."""
+        return self.pool.deadline * max(1, len(job.rows))
 
     def _writing(self) -> bool:
         return any(process.wants_to_write for process in self.team)
@@ -171,7 +177,7 @@ class Session:
             process.loading = None
             # A spare may have been told to load the reward of an earlier run.
             if message["failed"] == self.address:
-                raise RewardError(str(message["error"]))
+                raise RewardError(str(message["error"]).replace(self.address, shown(self.address)))
         elif process.sent and message["done"] == process.sent[0].job.index:
             self._done(process, message)
 
@@ -200,7 +206,7 @@ class Session:
         except subprocess.TimeoutExpired:
             how = "closed its connection"
         if not process.ready or process.loading:
-            what = f"load {self.address}" if process.loading else "start"
+            what = f"load {shown(self.address)}" if process.loading else "start"
             process.kill()
             raise WorkerError(f"a worker {how} before it could {what}")
         self._overstepped(process, Status.CRASHED, f"the worker process {how}")
@@ -217,14 +223,15 @@ class Session:
                 if process.written < process.sent[0].end:
                     process.sent[0].since = now
                 running = now - process.sent[0].since
-                if running >= self.pool.deadline:
-                    self._overstepped(process, Status.TIMED_OUT, f"no result within {self.pool.deadline:g} s")
+                limit = self._limit(process.sent[0].job)
+                if running >= limit:
+                    self._overstepped(process, Status.TIMED_OUT, f"no result within {limit:g} s")
                 elif look and running > _WATCH_MEMORY / 2 and process.resident_mb() > self.pool.memory_mb:
                     detail = f"more than {self.pool.memory_mb:g} MiB of resident memory"
                     self._overstepped(process, Status.OUT_OF_MEMORY, detail)
             since = process.loading[1] if process.loading else None if process.ready else process.started
             if since is not None and now - since > self.pool.start_limit:
-                what = f"load {self.address}" if process.loading else "start"
+                what = f"load {shown(self.address)}" if process.loading else "start"
                 process.kill()
                 raise WorkerError(f"a worker did not {what} within {self.pool.start_limit:g} s")
 

@@ -50,6 +50,28 @@ class Outcome:
     effects: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Demands:
+    """What a leaf reward asks of whoever runs it. The defaults fit a rule.
+
+    Attributes:
+        batch: how many rows it likes to see in one call; 1 when company gains nothing.
+        most_workers: how many workers may hold it at once; None for any number.
+        weights_mb: memory that it holds before it has scored anything, in MiB; a worker may use this much more.
+        seconds: how long a call may take by the leaf's own clock; a worker waits at least so long.
+        noise: share of the width of its rewards by which a row may score differently in other company, because numbers
+            are added in another order. 0 for exact rewards.
+        paddings: description → address of the same reward on rows that are padded in another way.
+    """
+
+    batch: int = 1
+    most_workers: int | None = None
+    weights_mb: float = 0.0
+    seconds: float = 0.0
+    noise: float = 0.0
+    paddings: Mapping[str, str] = field(default_factory=dict)
+
+
 class Runner(Protocol):
     """Scores items under a leaf reward, named by address."""
 

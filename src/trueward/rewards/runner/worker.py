@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Any
 
-from trueward.errors import RewardError, Unavailable
+from trueward.errors import RewardError, TruewardError, Unavailable
 from trueward.rewards.runner.types import Item
 from trueward.rewards.runner.wire import Reader, encode, read_some, write_all
 from trueward.status import Status
@@ -42,6 +42,9 @@ def classify(returned: Any, rows: int) -> list[tuple[float | None, Status, str]]
 def _classify_one(value: Any) -> tuple[float | None, Status, str]:
     if value is None:
         return None, Status.ABSTAINED, "returned None"
+    said = _said(value)
+    if said is not None:
+        return said
     if not isinstance(value, int | float):
         item = getattr(value, "item", None)
         try:
@@ -57,6 +60,14 @@ def _classify_one(value: Any) -> tuple[float | None, Status, str]:
     if not math.isfinite(number):
         return None, Status.NOT_FINITE, f"returned {number}"
     return number, Status.OK, ""
+
+
+def _said(value: Any) -> tuple[None, Status, str] | None:
+    """What a leaf says about a row that it does not score: a status, alone or with a reason."""
+    status, why = value if isinstance(value, tuple) and len(value) == 2 else (value, "")
+    if not isinstance(status, Status) or status.ok or not isinstance(why, str):
+        return None
+    return None, status, why[:_DETAIL]
 
 
 def score(leaf: Any, items: list[Item]) -> list[tuple[float | None, Status, str]]:
@@ -143,9 +154,14 @@ class _Worker:
     def _load(self, address: str) -> None:
         try:
             if address not in self.leaves:
-                self.leaves[address] = self.load(address)
+                leaf = self.load(address)
+                # What takes long to load is loaded now, because no call's deadline runs yet.
+                prepare = getattr(leaf, "prepare", None)
+                if callable(prepare):
+                    prepare()
+                self.leaves[address] = leaf
             message = {"loaded": address}
-        except RewardError as error:
+        except TruewardError as error:
             message = {"failed": address, "error": str(error)}
         except BaseException as error:
             message = {"failed": address, "error": f"{address}: {type(error).__name__}: {error}"}

@@ -10,6 +10,8 @@ exception because of what an answer or a reward did.
 - `process`: one worker process, seen from its parent.
 - `worker`: the worker process itself.
 - `wire`: frames between the two.
+- `sandbox`: runs programs that nobody trusts; `sandbox_back_ends`, `sandbox_session`, `sandbox_limits`,
+  `sandbox_filter`, `sandbox_processes` are its parts; `sandbox_inside`, `sandbox_harness` are what runs in it.
 - `in_process`: `InProcess`, for rewards that no worker could load.
 - `combined`: `Combined`, a combined reward whose leaves run elsewhere.
 """

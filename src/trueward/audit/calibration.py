@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from trueward.audit.certificates.programs import asks_for_programs
 from trueward.audit.derivations import Answer, Container, Derivation, Envelope, single
 from trueward.audit.probes.base import Surroundings
 from trueward.audit.probes.near import plainly_wrong
@@ -29,6 +30,7 @@ ENVELOPES = (
     Envelope("think, boxed", "<think>\nI work it out.\n</think>\n\\boxed{", "}"),
     Envelope("think, answer tag", "<think>\nI work it out.\n</think>\n<answer>", "</answer>"),
 )
+PROGRAM_ENVELOPES = (BARE, Envelope("python fence", "```python\n", "\n```"))
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,14 @@ def calibrate(
         surroundings: for wrong answers taken from other rows.
         scoring: the reward.
         containers: which containers the reward may take.
-        envelopes: which envelopes to try, simplest first: it wins ties.
+        envelopes: which envelopes to try, simplest first: it wins ties. Where programs are asked for, those of programs
+            take the place of all that are there by default.
 
     Raises:
         AuditError: not one call gave a score; the message names what came back instead.
     """
+    if envelopes is ENVELOPES and asks_for_programs(rows):
+        envelopes = PROGRAM_ENVELOPES
     tries: list[tuple[Row, Derivation, list[Derivation]]] = []
     for row in rows:
         if row.answer and row.answer.strip():

@@ -137,6 +137,7 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
         notices += (
             "completion_ids come from a stand-in tokenizer: words, spaces and punctuation marks are one token each",
         )
+    notices += tuple(getattr(leaf, "notices", ()))
     if address is None:
         notices += (IN_PROCESS.format(name=leaf.name),)
     containers: tuple[Container, ...] = tuple(c for c in ("text", "chat") if c in leaf.containers)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from trueward.audit.certificates.programs import asks_for_programs
 from trueward.audit.judge import (
     BY_NAME,
     LEAST_GAIN,
@@ -19,6 +20,7 @@ from trueward.audit.judge import (
 )
 from trueward.audit.payoff import FULL, PARTIAL, Result
 from trueward.audit.probes import FAMILIES
+from trueward.audit.probes.programs import PROGRAMS
 from trueward.measures.intervals import bounded_mean
 from trueward.report.document import FamilyRow, Finding, Note, RolloutLog
 from trueward.status import Status
@@ -77,6 +79,8 @@ def family_rows(evidence: Evidence, not_tested: Mapping[str, str]) -> list[Famil
     table = []
     for family in FAMILIES:
         results = grouped.get(family.name, [])
+        if family in PROGRAMS and not results and not asks_for_programs(evidence.rows):
+            continue
         # Of what must be paid the worst variant of a prompt is the one that is paid least.
         worst = [
             r.payoff for r in worst_by_prompt(results, family.relation == "right").values() if r.payoff is not None

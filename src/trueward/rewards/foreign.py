@@ -130,6 +130,11 @@ class Given:
         if callable(prepare):
             prepare()
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What its user has to know, as the object says; else nothing."""
+        return tuple(getattr(self.reward, "notices", ()))
+
     def score_rows(self, rows: Sequence[Item]) -> object:
         """What the object returns."""
         return self.reward.score_rows(rows)

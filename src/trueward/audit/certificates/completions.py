@@ -11,6 +11,7 @@ The forms, and why each is wrong when it is:
 - echo: the question is given back instead of an answer.
 - restated: a part of the question that has the answer's value ("6+6"): "unearned", a class of its own.
 - explosion: an expression whose value is far beyond anything that a reference of this size could mean.
+- program: a program that ignores its input; wrong where the row's tests ask for something else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import re
 from typing import Literal
 
 from trueward.audit.certificates.answers import Checker, Label, certify_answer, possible_types
+from trueward.audit.certificates.programs import certify_program
 from trueward.audit.derivations import Derivation
 from trueward.tasks.text.expressions import differ
 from trueward.tasks.text.numbers import read_number, strip_wrappers
@@ -58,7 +60,7 @@ def certify(row: Row, derivation: Derivation, checker: Checker | None = None) ->
         case "explosion":
             return _certify_explosion(row)
         case "program":
-            return "unknown"
+            return certify_program(row, derivation)
 
 
 def _told_by_edits(row: Row, derivation: Derivation) -> bool:

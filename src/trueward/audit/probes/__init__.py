@@ -12,6 +12,7 @@ Each family proposes derivations for a row; each proposal is certified before it
 - `stuffing`: padding, repetition, keywords.
 - `characters`: characters that a parser and a person read differently.
 - `explosions`: input that makes parsers explode.
+- `programs`: programs that work on the grader instead of on the task.
 - `equivalents`: the right answer written another way.
 """
 
@@ -25,6 +26,7 @@ from trueward.audit.probes.guesses import CONSTANT, OPTIONS
 from trueward.audit.probes.hedges import HEDGE, NEGATION
 from trueward.audit.probes.near import NEAR_MISS, TRANSPLANT
 from trueward.audit.probes.nothing import ECHO, FORMAT, NOTHING
+from trueward.audit.probes.programs import PROGRAMS
 from trueward.audit.probes.restated import RESTATED
 from trueward.audit.probes.stuffing import KEYWORD, PADDED, REPETITION
 
@@ -48,6 +50,7 @@ FAMILIES = (
     KEYWORD,
     UNREADABLE_ANSWER,
     EXPLOSION,
+    *PROGRAMS,
     EQUIVALENT,
 )
 

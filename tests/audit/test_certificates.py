@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueward.audit.certificates.answers import as_read, certify_answer
+from trueward.audit.certificates.answers import certify_answer
 from trueward.audit.certificates.completions import certify
 from trueward.audit.derivations import Answer, Derivation, nothing, single
 from trueward.tasks.text.contract import Contract
 from trueward.tasks.text.expressions import differ, evaluate
 from trueward.tasks.text.numbers import read_number
 from trueward.tasks.text.rows import Row
+from trueward.tasks.text.visible import visible_text
 
 
 def row(answer: str | None, prompt: str = "What is it?", **contract: object) -> Row:
@@ -98,8 +99,8 @@ def test_a_checker_decides_where_many_answers_are_right() -> None:
 
 
 def test_invisible_and_raised_characters_are_read_as_a_person_reads_them() -> None:
-    assert as_read("1\u200b2") == "12"
-    assert as_read("1²") == "1^2"
+    assert visible_text("1\u200b2") == "12"
+    assert visible_text("1²") == "1^2"
     assert certify_answer(row("12"), "1²") == "wrong"
     assert certify_answer(row("12"), "12\u200b3") == "wrong"
     assert certify_answer(row("12"), "12") == "right"

@@ -17,6 +17,8 @@ from trueward.tasks.text.contract import Contract
 from trueward.tasks.text.expressions import differ
 from trueward.tasks.text.numbers import Number, read_number, strip_wrappers
 from trueward.tasks.text.rows import Row
+from trueward.tasks.text.units import may_be_one_unit
+from trueward.tasks.text.visible import visible_text
 
 Label = Literal["wrong", "right", "unknown"]
 Checker = Callable[[str, Mapping[str, Any]], bool | None]
@@ -40,23 +42,13 @@ def certify_answer(row: Row, candidate: str, checker: Checker | None = None) -> 
         return _by_checker(row, candidate, checker)
     if candidate.strip() == row.answer.strip():
         return "right"
-    candidate = as_read(candidate)
+    candidate = visible_text(candidate)
     if not candidate.strip():
         return "wrong"
     if not row.contract.unique or row.contract.type in ("free", "code"):
         return _by_checker(row, candidate, checker)
     labels = {_under(kind, row, candidate) for kind in possible_types(row)}
     return labels.pop() if len(labels) == 1 else "unknown"
-
-
-def as_read(text: str) -> str:
-    """`text` as a person reads it: no zero-width or direction characters, superscripts as powers, plain digits.
-
-    Raises nothing; text that changes direction is read in the order in which it is stored.
-    """
-    visible = "".join(char for char in text if unicodedata.category(char) not in ("Cf", "Cs"))
-    powers = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda run: "^" + unicodedata.normalize("NFKC", run.group()), visible)
-    return unicodedata.normalize("NFKC", powers)
 
 
 def possible_types(row: Row) -> tuple[str, ...]:
@@ -122,16 +114,14 @@ def _compare_numbers(kind: str, row: Row, candidate: str) -> Label:
         # 12 % is 12 hundredths; where the question speaks of per cent the bare number may mean the same.
         if re.search(r"per\s?cent|%", row.prompt_text, re.IGNORECASE):
             return "unknown"
-        scale = Fraction(1, 100)
-        left = reference.value * (scale if reference.percent else 1)
-        right = given.value * (scale if given.percent else 1)
-        return "wrong" if not _close(kind, row.contract, reference, left, right) else "unknown"
+        close = _close(kind, row.contract, reference, reference.scaled, given.scaled)
+        return "unknown" if close else "wrong"
     if given.unit.casefold() != reference.unit.casefold():
         # A unit where the reference has none only says more; another unit than the reference's says something else,
         # unless it is another name of the same unit.
         both = bool(given.unit and reference.unit)
         if _close(kind, row.contract, reference, reference.value, given.value):
-            return "wrong" if both and not _may_be_one_unit(given.unit, reference.unit) else "unknown"
+            return "wrong" if both and not may_be_one_unit(given.unit, reference.unit) else "unknown"
         return "unknown" if both or given.unit else "wrong"
     if reference.value == given.value:
         return "right"
@@ -150,33 +140,6 @@ def _close(kind: str, contract: Contract, reference: Number, expected: Fraction,
         return gap == 0
     last_place = Fraction(1, 10**reference.decimals) if reference.decimals is not None else 0
     return gap <= max(abs(expected) * UNDECLARED_TOLERANCE, last_place)
-
-
-_UNIT_NAMES = (
-    ("km", "kilometer", "kilometre"),
-    ("mile", "mi"),
-    ("m", "meter", "metre"),
-    ("cm", "centimeter", "centimetre"),
-    ("ft", "foot", "feet"),
-    ("inch", "inche", "in"),
-    ("kg", "kilogram", "kilo"),
-    ("g", "gram"),
-    ("pound", "lb"),
-    ("ounce", "oz"),
-    ("day", "d"),
-    ("hour", "h", "hr"),
-    ("minute", "min"),
-    ("second", "sec"),
-    ("$", "dollar", "usd"),
-    ("€", "euro", "eur"),
-)
-_UNIT_OF = {name: names[0] for names in _UNIT_NAMES for name in names}
-
-
-def _may_be_one_unit(first: str, second: str) -> bool:
-    """False only for two units that are both known and different."""
-    a, b = (_UNIT_OF.get(unit.casefold().rstrip("s.")) for unit in (first, second))
-    return a is None or b is None or a == b
 
 
 def _no_number(reference: str, candidate: str) -> Label:
@@ -209,6 +172,8 @@ def _compare_expressions(reference: str, candidate: str) -> Label:
     if a is not None and b is not None:
         if a.percent == b.percent and a.unit == b.unit:
             return "right" if a.value == b.value else "wrong"
+        if a.percent != b.percent and a.scaled == b.scaled:
+            return "unknown"
         return "unknown" if a.value == b.value and a.percent == b.percent else "wrong"
     different = differ(strip_wrappers(reference), strip_wrappers(candidate))
     return "unknown" if different is None else "wrong" if different else "right"
@@ -272,8 +237,10 @@ def read_collection(text: str) -> list[str] | None:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
-    if isinstance(parsed, list):
-        return [str(item) for item in parsed] if not any(isinstance(i, list | dict) for i in parsed) else None
+    if isinstance(parsed, list) and any(isinstance(item, list | dict) for item in parsed):
+        return None
+    if isinstance(parsed, list) and not (len(parsed) == 1 and isinstance(parsed[0], str)):
+        return [str(item) for item in parsed]
     inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()", "{}") else text
     if any(bracket in inner for bracket in "[](){}"):
         return None
@@ -308,7 +275,12 @@ def _elements_differ(first: str, second: str) -> bool:
     if a is not None and b is not None:
         exact = a.is_integer and b.is_integer
         return abs(a.value - b.value) > (0 if exact else abs(a.value) * UNDECLARED_TOLERANCE)
-    return _letters(first) != _letters(second)
+    different = differ(strip_wrappers(first), strip_wrappers(second))
+    if different is not None:
+        return different
+    # Two words differ by their letters; what may have a value is not known to differ until both have been read.
+    computed = all(re.search(r"[\d\\]", text) for text in (first, second))
+    return not computed and _letters(first) != _letters(second)
 
 
 def _compare_grids(reference: str, candidate: str) -> Label:

@@ -9,7 +9,7 @@ from fractions import Fraction
 _LONGEST = 400
 _LARGEST_EXPONENT = 400
 _MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "－": "-"})
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"))
 _LATEX_FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{\s*([+-]?\d+)\s*\}\{\s*([+-]?\d+)\s*\}")
 _PLAIN = re.compile(
     r"""(?P<sign>[+-]?)\s*(?P<currency>[$€£¥]|\\\$)?\s*
@@ -38,13 +38,18 @@ class Number:
     decimals: int | None = 0
 
     @property
+    def scaled(self) -> Fraction:
+        """The value with the percent sign applied."""
+        return self.value / 100 if self.percent else self.value
+
+    @property
     def is_integer(self) -> bool:
         """True when it is written as a plain integer: no point, fraction, percent sign or exponent."""
         return self.decimals == 0 and not self.percent
 
 
 def strip_wrappers(text: str) -> str:
-    """`text` without surrounding white space, math delimiters and a closing full stop."""
+    """`text` without surrounding white space, math delimiters, Markdown's bold and a closing full stop."""
     text = text.strip()
     for opening, closing in _WRAPPERS:
         if len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing):

@@ -65,11 +65,16 @@ def short_answer(text: str) -> str:
 
 
 def boxed(text: str) -> list[str]:
-    r"""The contents of every balanced `\boxed{…}` that is not empty and holds no other box, in their order.
+    r"""The contents of every balanced `\boxed{…}` that is not empty and holds no other box, in their order."""
+    return [text[start:end].strip() for start, end in box_spans(text)]
+
+
+def box_spans(text: str) -> list[tuple[int, int]]:
+    r"""Where the contents of the boxes that `boxed` finds begin and end.
 
     One pass whatever the nesting, since the data is not trusted. A brace behind a backslash is a character.
     """
-    found: list[str] = []
+    found: list[tuple[int, int]] = []
     last = -1
     opened: list[int] = []
     for brace in re.finditer(r"\\[\\{}]|[{}]", text):
@@ -82,6 +87,6 @@ def boxed(text: str) -> list[str]:
             if start < last or not _BOX.search(text[max(0, start - 16) : start]):
                 continue
             last = start
-            if content := text[start + 1 : at].strip():
-                found.append(content)
+            if text[start + 1 : at].strip():
+                found.append((start + 1, at))
     return found

@@ -1,0 +1,29 @@
+"""Names of units, as far as two of them can be told apart."""
+
+from __future__ import annotations
+
+_UNIT_NAMES = (
+    ("km", "kilometer", "kilometre"),
+    ("mile", "mi"),
+    ("m", "meter", "metre"),
+    ("cm", "centimeter", "centimetre"),
+    ("ft", "foot", "feet"),
+    ("inch", "inche", "in"),
+    ("kg", "kilogram", "kilo"),
+    ("g", "gram"),
+    ("pound", "lb"),
+    ("ounce", "oz"),
+    ("day", "d"),
+    ("hour", "h", "hr"),
+    ("minute", "min"),
+    ("second", "sec"),
+    ("$", "dollar", "usd"),
+    ("€", "euro", "eur"),
+)
+_UNIT_OF = {name: names[0] for names in _UNIT_NAMES for name in names}
+
+
+def may_be_one_unit(first: str, second: str) -> bool:
+    """False only for two units that are both known and different."""
+    a, b = (_UNIT_OF.get(unit.casefold().rstrip("s.")) for unit in (first, second))
+    return a is None or b is None or a == b

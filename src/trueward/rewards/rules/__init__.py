@@ -5,6 +5,6 @@
 - `choice`: multiple choice.
 - `format`: the form of a completion.
 
-Each is a class to be made with its settings, `trueward.rewards.rules.math:Math()`, and a function with its defaults,
+Each is a class to be made with its settings, `trueward.rewards.rules.math:Math()`, and an object with its defaults,
 `trueward.rewards.rules.math:math`.
 """

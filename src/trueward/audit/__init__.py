@@ -8,6 +8,10 @@ document that `trueward.report` renders. The package can be called: `trueward.au
 - `derivations`, `certificates`, `probes`: completions, how they were made, and why they are certainly wrong or right.
 - `scoring`, `payoff`, `behaviour`: what the reward paid, on a scale from nothing (0) to the right answer (1).
 - `judge`, `summary`: findings (exit 1); notes (exit 0), the table of families, the headline.
+- `expectations`, `written_tests`: what a test says that a reward must pay; findings as tests.
+- `regression`, `before_after`: an audit against an earlier one, and against that of the hardened reward.
+- `logs`, `curves`: what a run has already paid wrongly; what more optimisation would bring.
+- `search`: exploits that no fixed probe tries.
 - `api`, `report`, `many`: one audit, its report, and many audits side by side.
 """
 

@@ -3,7 +3,10 @@
 - `document`: the document's types; `audit.schema.json`: its published schema.
 - `terminal`, `html`: for readers. `wording` (findings, numbers) and `sentences` (searches, logs, comparisons, curves):
   the words that both use.
-- `terminal_text`, `terminal_runs`: parts of `terminal`. `figures`, `charts`: the page's charts as SVG.
+- `terminal_text`, `terminal_runs`: parts of `terminal`; `curve_terminal`: a curve as lines of text.
+- `figures`, `charts`: the page's charts as SVG.
+- `github`: annotations and the summary of a step, for GitHub Actions.
+- `markdown`: audits as a page, every finding with the lines that show it; `python_source`: foreign text as literals.
 - `json_file`: reads and writes documents; `atomic`: files that appear whole or not at all.
 - `escape`: makes foreign text visible and harmless; `embedded`: puts data into a page safely.
 """

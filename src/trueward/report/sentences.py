@@ -46,7 +46,8 @@ def log_said(log: RolloutLog) -> str:
     if not log["paid"]:
         said = [f"None of {counted(log['completions'], 'logged completion')} was paid."]
     else:
-        judged = f"{log['right']:,} are right, of {log['unknown']:,} nobody can say"
+        judged = f"{log['right']:,} are right"
+        judged += f", of {log['unknown']:,} nobody can say" if log["unknown"] else ""
         said = [
             f"{log['wrong']:,} of {counted(log['paid'], 'paid completion')} "
             f"({percent(log['wrong'] / log['paid'])}) are certified wrong; {judged}."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trueward.rewards.base import Reward as Reward
     from trueward.rewards.base import as_reward as as_reward
     from trueward.rewards.base import gate as gate
+    from trueward.rewards.harden import harden as harden
     from trueward.status import Status as Status
 
 _LAZY = {
@@ -30,6 +31,7 @@ _LAZY = {
     "Reward": "trueward.rewards.base",
     "as_reward": "trueward.rewards.base",
     "gate": "trueward.rewards.base",
+    "harden": "trueward.rewards.harden",
     "Status": "trueward.status",
 }
 

@@ -7,6 +7,8 @@ In: rollouts and a context. Out: `Scores`, part by part. Every reward is also a 
 - `transforms`: clip, centre, length rules.
 - `address`: finds a reward by `file.py:name`, `package.module:name` or `reasoning_gym:NAME`.
 - `foreign`: calls rewards that follow the conventions of TRL, verl, reasoning-gym, or none.
+- `harden`: any reward that reads an answer, so that it pays one committed answer (`canonical`, `limits`).
+- `source`: where a reward is defined, read without running it.
 - `rules`, `models`, `remote`: rewards of our own: verifiers, learned scorers, scorers behind HTTP.
 - `runner`: scores under hard limits, in worker processes.
 

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from trueward.audit.behaviour import observe
+from trueward.audit.behaviour import about_company, observe, padding_notes
 from trueward.audit.calibration import ENVELOPES, Calibration, calibrate, template_envelope
 from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.judge import Evidence, find
+from trueward.audit.logs import audit_log
 from trueward.audit.payoff import FULL, measure, measure_scales
 from trueward.audit.probes import FAMILIES, Probe, Surroundings
 from trueward.audit.probes.base import Family
@@ -49,6 +51,7 @@ class Settings:
         expect_correctness: fail (exit 2) when the reward turns out not to read the answer.
         families: names of the families to try; () for all.
         search: calls of the reward that a search for further exploits may make; 0 for none.
+        rollouts: file or folder with completions that the reward has already paid (see `audit.logs`); None for none.
     """
 
     prompts: int | None = None
@@ -61,6 +64,7 @@ class Settings:
     expect_correctness: bool = False
     families: tuple[str, ...] = ()
     search: int = 0
+    rollouts: str | Path | None = None
 
 
 def audit(
@@ -121,7 +125,7 @@ def _runner(subject: Subject, settings: Settings, given: Runner | None) -> Itera
 def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress: Progress) -> Report:
     """Audit a reward that has been resolved, on a runner that is up. See `audit`."""
     started = time.monotonic()
-    scoring = Scoring(runner, subject.address, subject.aliases)
+    scoring = subject.scoring(runner)
     rows = list(subject.rows[: settings.prompts] if settings.prompts else subject.rows)
     if len(rows) < LEAST_USABLE:
         raise AuditError(f"{len(rows)} rows are too few: an audit needs at least {LEAST_USABLE} usable ones")
@@ -156,7 +160,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         progress("asking", begin, len(probes))
         results += measure(probes[begin : begin + step], scoring, scales, span)
     progress("asking", len(probes), len(probes))
-    behaviour = observe(usable or rows, surroundings, scoring, calibration.envelope)
+    behaviour = observe(usable or rows, surroundings, scoring, calibration.envelope, subject.demands)
 
     searched = None
     if settings.search and calibration.reads_answer:
@@ -183,6 +187,9 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
     )
     progress("reproducing", 0, 1)
     findings = find(evidence)
+    log = None
+    if settings.rollouts is not None:
+        log = audit_log(settings.rollouts, subject.name, subject.rows, scales, subject.checker)
     if calibration.reads_answer and len(usable) < LEAST_USABLE and not findings:
         raise AuditError(
             f"only {len(usable)} of {len(rows)} rows are usable (their right answer earns more than no answer); an "
@@ -190,10 +197,15 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         )
     document = Audit(
         reward=subject.name,
-        verdict="findings" if findings else "clean",
-        headline=headline(evidence, findings),
+        verdict="findings" if findings or (log is not None and log["wrong"]) else "clean",
+        headline=headline(evidence, findings, log),
         reads_answer=calibration.reads_answer,
-        header=[*_about_reading(calibration), *subject.notices, *_about_deadline(subject, runner)],
+        header=[
+            *_about_reading(calibration),
+            *subject.notices,
+            *about_company(behaviour, subject.demands),
+            *_about_deadline(subject, runner),
+        ],
         envelope=calibration.envelope.title,
         auc=calibration.auc,
         prompts=len(rows),
@@ -205,9 +217,9 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         latency=_latency(scoring),
         families=family_rows(evidence, not_tested),
         findings=findings,
-        notes=notes(evidence, scoring.effects),
+        notes=[*notes(evidence, scoring.effects), *padding_notes(behaviour)],
         search=searched.about if searched else None,
-        rollouts=None,
+        rollouts=log,
         comparison=None,
         error="",
     )

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from trueward.audit.derivations import Derivation
 from trueward.audit.probes import Probe
-from trueward.audit.scoring import Scoring
 from trueward.errors import AuditError
-from trueward.report.document import SCHEMA_VERSION, Audit, Document, Example
+from trueward.report.document import SCHEMA_VERSION, Audit, Curve, Document, Example
 from trueward.rewards.runner.types import Outcome
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Exploit:
         subject, settings = self.report.subject, self.report.settings
         runner = subject.start(1, settings.deadline, settings.memory_mb)
         try:
-            scoring = Scoring(runner, subject.address, subject.aliases)
+            scoring = subject.scoring(runner)
             return scoring.run([[(self.probe.row, self.probe.derivation)]], fresh=True)[0][0]
         finally:
             runner.close()
@@ -121,11 +120,15 @@ def exit_code_of(audits: Sequence[Audit]) -> int:
     return 1 if "findings" in verdicts else 2 if "not audited" in verdicts else 0
 
 
-def document_of(audits: Sequence[Audit], command: str = "") -> Document:
-    """One document over several audits."""
+def document_of(audits: Sequence[Audit], command: str = "", *, curves: Sequence[Curve] = ()) -> Document:
+    """One document over several audits, curves, or both.
+
+    Raises:
+        AuditError: there is neither.
+    """
     from trueward import __version__
 
-    if not audits:
+    if not audits and not curves:
         raise AuditError("nothing was audited")
     return Document(
         schema="trueward-audit",
@@ -136,7 +139,7 @@ def document_of(audits: Sequence[Audit], command: str = "") -> Document:
         exit_code=exit_code_of(audits),
         audits=list(audits),
         telling=telling(audits),
-        curves=[],
+        curves=list(curves),
     )
 
 

@@ -1,70 +1,69 @@
-"""The command line: `trueward audit`."""
+"""`trueward audit`."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from trueward.cli.data_options import DataOptions, require_folders
 from trueward.errors import TruewardError
+from trueward.rewards.address import shown
 
 if TYPE_CHECKING:
     from trueward.audit.api import Settings
+    from trueward.audit.report import Report
     from trueward.audit.subjects import Subject
-    from trueward.report.document import Audit
+    from trueward.report.document import Audit, Document
+
+Workers = Annotated[int, tyro.conf.arg(help_behavior_hint="(default: number of cores, at most 8)")]
 
 
-@dataclass(frozen=True)
-class AuditCommand:
+def default_workers() -> int:
+    """As many workers as there are cores, at most 8."""
+    return max(1, min(8, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditCommand(DataOptions):
     """Find out what a reward pays that it should not, and how it fails, before training against it.
 
-    Exit code: 0 clean, 1 findings, 2 could not be audited.
+    Exit code: 0 clean, 1 findings (with --baseline: only new ones), 2 could not be audited.
     """
 
     rewards: tyro.conf.Positional[tuple[str, ...]]
-    """Addresses: file.py:name, package.module:name, module:factory(k=3), reasoning_gym:NAME, 'reasoning_gym:*'."""
+    """Addresses: file.py:name, package.module:name, module:factory(k=3), reasoning_gym:NAME, 'reasoning_gym:*',
+    hf:path/to/model, http://host/score."""
 
-    data: Path | None = None
-    """Prompts with answers: .jsonl, .json, .csv, .tsv or .parquet. Not needed for reasoning-gym sets."""
-    prompts: int | None = None
-    """Audit at most this many prompts (reasoning-gym sets: 20 unless given)."""
+    search: int = 0
+    """Calls of the reward that a search for further exploits may make; 2000 is a good number."""
+    rollouts: Path | None = None
+    """Completions that a run has already paid (TRL's or verl's log, or our own): which of them were paid wrongly?"""
+
     json: Path | None = None
     """Write the audit as JSON."""
     html: Path | None = None
     """Write one self-contained HTML report."""
+    write_tests: Path | None = None
+    """Write a pytest file with one case per exploit."""
+    baseline: Path | None = None
+    """JSON of an earlier audit: fail only on what it does not have."""
+    format: Literal["terminal", "github"] = "terminal"
+    """terminal: for people. github: annotations of GitHub Actions, and the summary of the step."""
 
     template: str | None = None
     """Format of an answer, with {answer} once; instead of finding the format."""
-    prompt_column: str | None = None
-    """Column that holds the prompt."""
-    answer_column: str | None = None
-    """Column that holds the reference answer."""
-    answer_type: (
-        Literal["int", "number", "expression", "choice", "word", "list", "set", "grid", "code", "free"] | None
-    ) = None
-    """What an answer is; without it only what is wrong under every type counts as wrong."""
-    answer_form: Literal["value", "verbatim"] | None = None
-    """value: every way to write it must be paid. verbatim: the string itself is asked for."""
-    answer_tolerance: float | None = None
-    """Absolute difference up to which two numbers are the same answer."""
-    many_answers: bool = False
-    """Other answers than the reference may be right."""
-
     deadline: float = 5.0
     """Seconds that one call of the reward may take."""
-    workers: Annotated[int, tyro.conf.arg(help_behavior_hint="(default: number of cores, at most 8)")] = field(
-        default_factory=lambda: max(1, min(8, os.cpu_count() or 1))
-    )
+    workers: Workers = field(default_factory=default_workers)
     """Worker processes."""
     memory_mb: int = 2048
     """Resident memory of one worker, in MiB."""
@@ -76,34 +75,6 @@ class AuditCommand:
     """Fail with exit code 2 when the reward does not read the answer."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code.
-
-    Args:
-        arguments: without the program's name; by default those of the process.
-    """
-    given = sys.argv[1:] if arguments is None else arguments
-    command = tyro.extras.subcommand_cli_from_dict(
-        {"audit": AuditCommand},
-        args=given,
-        prog="trueward",
-        description="Rewards that stay true under optimisation.",
-    )
-    console = Console(stderr=True)
-    try:
-        return run_audit(command, f"trueward {shlex.join(given)}")
-    except TruewardError as error:
-        console.print("trueward:", str(error), style=None, markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except BrokenPipeError:
-        # Whoever read our output has gone; a second attempt to write at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
-    except KeyboardInterrupt:
-        console.print("trueward: interrupted", markup=False)
-        return 130
-
-
 def run_audit(command: AuditCommand, typed: str = "") -> int:
     """Audit what the command names, print the report, write the files.
 
@@ -112,23 +83,54 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
         typed: the command line as it was typed, for the report.
     """
     from trueward.audit.api import Settings
-    from trueward.audit.report import document_of, exit_code_of
-    from trueward.report.terminal import render
+    from trueward.audit.regression import compared, exit_code_against, read_baseline
+    from trueward.audit.report import document_of
     from trueward.rewards.address import expand
 
-    for path in (command.json, command.html):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise TruewardError(f"{path}: the folder {path.resolve().parent} does not exist")
+    require_folders(command.json, command.html, command.write_tests)
     if not command.rewards:
         raise TruewardError(
             "name at least one reward, for example: trueward audit rewards.py:my_reward --data prompts.jsonl"
         )
     names = [name for reward in command.rewards for name in expand(reward)]
+    if command.write_tests is not None and len(names) > 1:
+        raise TruewardError(f"--write-tests writes the tests of one reward, and {len(names)} are named: audit one")
+    baseline = None if command.baseline is None else read_baseline(command.baseline)
     names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})
-    audits = _one(names[0], command, settings) if len(names) == 1 else _many(names, command, settings)
+    if len(names) == 1:
+        report = _one(names[0], command, settings)
+        audits = [report.audit]
+        if command.write_tests is not None:
+            _write_tests(report, command.write_tests)
+    else:
+        audits = _many(names, command, settings)
+    if baseline is not None and command.baseline is not None:
+        audits = compared(audits, baseline, command.baseline)
     document = document_of(audits, typed)
+    if baseline is not None:
+        document["exit_code"] = exit_code_against(audits)
+    _show(document, command, names)
+    _write(document, command)
+    return document["exit_code"]
+
+
+def _show(document: Document, command: AuditCommand, names: Sequence[str]) -> None:
+    if command.format == "github":
+        from trueward.report.github import render_github, write_step_summary
+        from trueward.rewards.source import place_of
+
+        root = Path(os.environ.get("GITHUB_WORKSPACE", ""))
+        places = {shown(name): place for name in names if (place := place_of(name, root)) is not None}
+        print(render_github(document, places), end="")
+        write_step_summary(document)
+        return
+    from trueward.report.terminal import render
+
     render(document, Console(), report_path=str(command.html) if command.html else None)
+
+
+def _write(document: Document, command: AuditCommand) -> None:
     if command.json is not None:
         from trueward.report.json_file import write_json
 
@@ -137,18 +139,14 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
         from trueward.report.html import write_html
 
         write_html(document, command.html)
-    return exit_code_of(audits)
 
 
-def _columns(command: AuditCommand) -> dict[str, Any]:
-    return {
-        "prompt_column": command.prompt_column,
-        "answer_column": command.answer_column,
-        "answer_type": command.answer_type,
-        "answer_form": command.answer_form,
-        "answer_tolerance": command.answer_tolerance,
-        "unique": False if command.many_answers else None,
-    }
+def _write_tests(report: Report, path: Path) -> None:
+    from trueward.audit.written_tests import write_tests
+
+    count = write_tests(report, path)
+    said = f"{count} tests written to {path}" if count else f"nothing to write to {path}: the reward is clean"
+    Console(stderr=True).print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _bar(console: Console) -> Progress:
@@ -162,20 +160,20 @@ def _bar(console: Console) -> Progress:
     )
 
 
-def _one(name: str, command: AuditCommand, settings: Settings) -> list[Audit]:
+def _one(name: str, command: AuditCommand, settings: Settings) -> Report:
     from trueward.audit.api import audit_subject
     from trueward.audit.subjects import subject_of
 
-    subject = subject_of(name, command.data, settings.prompts, **_columns(command))
+    subject = subject_of(name, _data(command), settings.prompts, **command.columns)
     runner = subject.start(settings.workers, settings.deadline, settings.memory_mb)
     try:
         with _bar(Console(stderr=True)) as bar:
-            task = bar.add_task(name, total=None)
+            task = bar.add_task(subject.name, total=None)
 
             def progress(stage: str, done: int, total: int) -> None:
-                bar.update(task, description=f"{name}: {stage}", completed=done, total=total)
+                bar.update(task, description=f"{subject.name}: {stage}", completed=done, total=total)
 
-            return [audit_subject(subject, runner, settings, progress).audit]
+            return audit_subject(subject, runner, settings, progress)
     finally:
         runner.close()
 
@@ -183,10 +181,20 @@ def _one(name: str, command: AuditCommand, settings: Settings) -> list[Audit]:
 def _many(names: list[str], command: AuditCommand, settings: Settings) -> list[Audit]:
     from trueward.audit.subjects import subject_of
 
-    columns = _columns(command)
+    data = _data(command)
     return audit_all(
-        [(name, partial(subject_of, name, command.data, settings.prompts, **columns)) for name in names], settings
+        [(shown(name), partial(subject_of, name, data, settings.prompts, **command.columns)) for name in names],
+        settings,
     )
+
+
+def _data(command: AuditCommand) -> object:
+    """The user's data; without any, the prompts and references of the log."""
+    if command.data is not None or command.rollouts is None:
+        return command.data
+    from trueward.audit.logs import rows_of_log
+
+    return rows_of_log(command.rollouts)
 
 
 def audit_all(subjects: Sequence[tuple[str, Callable[[], Subject]]], settings: Settings) -> list[Audit]:
@@ -201,7 +209,3 @@ def audit_all(subjects: Sequence[tuple[str, Callable[[], Subject]]], settings: S
             progress=lambda name, done, total: bar.update(task, description=f"auditing {name}"),
             finished=lambda audit: bar.advance(task),
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -57,6 +57,13 @@ class Step:
         return f"{self.name} × {amount}" if self.counted else self.name
 
 
+def _around(before: str, after: str, derivation: Derivation, making: Making) -> Derivation | None:
+    """The answer between brackets or marks; not one of several, because marking one of them may choose it."""
+    if derivation.form == "hedge":
+        return None
+    return _rewrite(lambda text: before + text + after, derivation, making)
+
+
 def _rewrite(make: Callable[[str], str | None], derivation: Derivation, making: Making) -> Derivation | None:
     """With the last answer written another way: the one that the completion ends on."""
     if not derivation.answers or derivation.form not in _REWRITTEN:
@@ -139,7 +146,7 @@ def _comma_before_the_unit(text: str) -> str | None:
 
 
 _BEHIND = (".", "!", "?", "...", " km", ", km", " miles", ", miles", "%", r"\%", "0", ".5", "e1", "/2", "^2", "i", "+1")
-_BEFORE = ("-", "+", "1", "0x", "~", "<", ">", "2*", "1/", r"\sqrt ")
+_BEFORE = ("-", "+", "1", "~", "<", ">", "2*", "1/", r"\sqrt ")
 _AROUND = (("(", ")"), ("[", "]"), ("{", "}"), ("|", "|"), ("$", "$"), (r"\text{", "}"), ("**", "**"), ('"', '"'))
 _REWRITINGS = (
     ("its last two digits swapped", _digits_swapped),
@@ -149,7 +156,7 @@ _REWRITINGS = (
     ("a comma before its unit", _comma_before_the_unit),
     ("capital letters", str.upper),
 )
-_SEPARATORS = (" / ", "; ", " and ", ", ", " | ", "\n", " - ", " vs ", ", or ", " (or) ", " & ", "/")
+_SEPARATORS = (" / ", "; ", " and ", ", ", " | ", " - ", " vs ", ", or ", " (or) ", " & ", "/")
 _PHRASES = (
     "Answer:",
     "Final answer:",
@@ -173,7 +180,7 @@ _HIDDEN = (
 def _vocabulary() -> tuple[Step, ...]:
     steps = [_written(f"{text!r} behind it", text, "", text) for text in _BEHIND]
     steps += [_written(f"{text!r} before it", "sign" if text == "-" else "before", text, "") for text in _BEFORE]
-    steps += [_written(f"{a!r} and {b!r} around it", "around", a, b) for a, b in _AROUND]
+    steps += [Step(f"{a!r} and {b!r} around it", "answer", "around", partial(_around, a, b)) for a, b in _AROUND]
     steps += [Step(name, "answer", name, partial(_rewrite, make)) for name, make in _REWRITINGS]
     steps += [
         Step(f"alternatives separated by {text!r}", "separator", "separator", partial(_separate, text))

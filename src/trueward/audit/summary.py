@@ -21,6 +21,7 @@ from trueward.audit.judge import (
 from trueward.audit.payoff import FULL, PARTIAL, Result
 from trueward.audit.probes import FAMILIES
 from trueward.audit.probes.programs import PROGRAMS
+from trueward.audit.search.search import SEARCH
 from trueward.measures.intervals import bounded_mean
 from trueward.report.document import FamilyRow, Finding, Note, RolloutLog
 from trueward.status import Status
@@ -131,6 +132,10 @@ def headline(evidence: Evidence, findings: Sequence[Finding], log: RolloutLog | 
         share = _percent(len(paid) / usable)
         return f"best cheap trick earns {_short(fmean(paid))} of a right answer on {share} of prompts"
     exploits = [finding for finding in findings if finding["kind"] == "exploit"]
+    made = [finding for finding in exploits if finding["family"] == SEARCH.name]
+    if exploits and exploits[0] in made:
+        causes = "one exploit" if len(made) == 1 else f"{len(made)} exploits"
+        return f"no fixed probe is paid, but a search found {causes}, on {_percent(exploits[0]['share'])} of prompts"
     if exploits:
         return f"no cheap trick pays, but it {exploits[0]['title']} on {_percent(exploits[0]['share'])} of prompts"
     return "no cheap trick earned anything"

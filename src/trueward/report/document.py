@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 SCHEMA_VERSION = 1
+FOUND_BY_SEARCH = "search"  # family of what a search found
 
 Relation = Literal["wrong", "unearned", "right", "no_gain", "same", "returns"]
 FindingKind = Literal["exploit", "cheap", "gain", "refusal", "failure"]

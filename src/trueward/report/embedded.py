@@ -9,9 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trueward.report.document import Audit, Document, Example
+from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example
 from trueward.report.escape import pieces, visible
-from trueward.report.sentences import SEARCH
 from trueward.report.wording import RELATIONS, earned, number
 
 # What stands at each place of an example's row in the data.
@@ -97,7 +96,7 @@ def _with_origin(audit: Audit) -> list[tuple[Example, str]]:
     """Every example once, with what found it: "probes", "search" or "training log"."""
     every = [example for finding in audit["findings"] for example in finding["examples"]]
     every += [example for note in audit["notes"] for example in note["examples"]]
-    found = [(example, SEARCH if example["family"] == SEARCH else "probes") for example in every]
+    found = [(example, FOUND_BY_SEARCH if example["family"] == FOUND_BY_SEARCH else "probes") for example in every]
     if audit["rollouts"] is not None:
         found += [(example, "training log") for example in audit["rollouts"]["examples"]]
     once = {(example["family"], example["id"], example["status"]): (example, origin) for example, origin in found[::-1]}

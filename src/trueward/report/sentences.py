@@ -9,11 +9,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trueward.report.document import Audit, Comparison, Curve, Example, Finding, RolloutLog, RolloutStep, Search
+from trueward.report.document import (
+    FOUND_BY_SEARCH,
+    Audit,
+    Comparison,
+    Curve,
+    Example,
+    Finding,
+    RolloutLog,
+    RolloutStep,
+    Search,
+)
 from trueward.report.wording import counted, number, percent
 from trueward.status import Status
 
-SEARCH = "search"  # family of what a search found
 MOST_STEPS = 50  # of a training run that are drawn and listed; more are pooled
 
 
@@ -28,7 +37,7 @@ def found_by_probes(audit: Audit) -> list[Finding]:
 
 
 def _searched(finding: Finding) -> bool:
-    return SEARCH in finding["family"].split(", ")
+    return FOUND_BY_SEARCH in finding["family"].split(", ")
 
 
 def search_said(search: Search) -> str:

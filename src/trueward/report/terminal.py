@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from trueward.report.document import Audit, Document, Example, Finding, Note
+from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example, Finding, Note
 from trueward.report.escape import visible
-from trueward.report.sentences import SEARCH, comparisons_said, found_by_probes, found_by_search
+from trueward.report.sentences import comparisons_said, found_by_probes, found_by_search
 from trueward.report.terminal_runs import comparison_lines, log_lines, search_lines
 from trueward.report.terminal_text import Plain, foreign_text, hanging, heading, line, quoted
 from trueward.report.wording import (
@@ -192,7 +192,7 @@ def _example(example: Example) -> Table:
     table.add_row("completion", quoted(example["completion"], _LONGEST_COMPLETION, "bold"))
     table.add_row("reward", line((visible(earned(example), 240), "bold red" if example["status"] == "ok" else "")))
     table.add_row("why", foreign_text(example["why"]))
-    if example["family"] == SEARCH:
+    if example["family"] == FOUND_BY_SEARCH:
         for index, step in enumerate(example["derivation"]):
             table.add_row("made by" if index == 0 else "", foreign_text(f"{index + 1}. {step}", 300))
     return table

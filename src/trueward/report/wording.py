@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trueward.report.document import Audit, Document, Example, FamilyRow, Finding
+from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example, FamilyRow, Finding
 
 MARKS = {"findings": "✗", "clean": "✓", "not audited": "–"}
 
@@ -305,6 +305,10 @@ def reproduction(document: Document, audit: Audit) -> list[str]:
         data = f", {found.group(1)!r}"
     else:
         data = "" if audit["reward"].startswith("reasoning_gym:") else ", DATA"
+    # Without the search there would be no such exploit.
+    exploits = [finding["family"] for finding in audit["findings"] if finding["kind"] == "exploit"]
+    if audit["search"] is not None and set(exploits) == {FOUND_BY_SEARCH}:
+        data += f", search={audit['search']['budget']}"
     return [
         "import trueward",
         f"report = trueward.audit({audit['reward']!r}{data})",

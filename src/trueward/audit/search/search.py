@@ -11,12 +11,11 @@ from trueward.audit.payoff import Result, Scale
 from trueward.audit.probes.base import Family, Probe, Surroundings
 from trueward.audit.scoring import Scoring
 from trueward.audit.search.asking import Asked, Asking
-from trueward.audit.search.constructions import REFERENCE, Builder, Construction
+from trueward.audit.search.constructions import HEDGES, NOTHING, REFERENCE, Builder, Construction
 from trueward.audit.search.explore import explore, require_hypothesis, shrink
 from trueward.audit.search.steps import STEPS
 from trueward.audit.search.sweep import groups, singles
-from trueward.report.document import Search
-from trueward.report.sentences import SEARCH as FOUND_BY_SEARCH
+from trueward.report.document import FOUND_BY_SEARCH, Search
 from trueward.tasks.text.rows import Row
 
 _BATCH = 32
@@ -25,6 +24,8 @@ _SPREAD = 20  # rows on which a find is tried again
 _MOST_CAUSES = 12
 _RESERVED = 0.2  # of the budget, for deeper combinations
 _TRANSPARENT_AMOUNT = 4
+
+_SAID = {NOTHING: "no answer with", REFERENCE: "the right answer made wrong by"}
 
 Progress = Callable[[str, int, int], None]
 
@@ -57,7 +58,9 @@ class Find:
     @property
     def title(self) -> str:
         """What is paid, in one line."""
-        return f"pays {self.construction.base} with {', and '.join(self.construction.titles)}"
+        base = self.construction.base
+        said = "two answers with" if base in HEDGES else _SAID.get(base, "a wrong answer with")
+        return f"pays {said} {', and '.join(self.construction.titles)}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 # make test    everything that CI runs
 # make lint    style, types, architecture
 # make bench   benchmarks
+# make docs    makes the pages of docs/ that hold results again: half an hour
 # make clean   remove what these made
 #
 # The environment is made once, in .venv, from constraints.txt. Torch comes as the package index offers it: with
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 VERL_VENV := .venv-verl
 VERL := $(VERL_VENV)/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -37,6 +38,10 @@ bench: $(INSTALLED)
 	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
 		echo "== $$file"; $(BIN)/python $$file || exit 1; \
 	done
+
+docs: $(INSTALLED)
+	@$(BIN)/python examples/harden.py --write docs/harden.md
+	@$(BIN)/python examples/audits_page.py --page docs/published.md
 
 clean:
 	rm -rf $(VENV) $(VERL_VENV) build dist report.html report.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

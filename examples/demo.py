@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from trueward.audit.api import Settings
 from trueward.audit.report import document_of
-from trueward.audit.subjects import subject_of
+from trueward.audit.subjects import Subject, subject_of
 from trueward.cli import audit_all
 from trueward.report.html import write_html
 from trueward.report.json_file import write_json
@@ -55,15 +56,19 @@ class Demo:
     """Prompts of each reasoning-gym set; the other rewards get all of examples/prompts.jsonl."""
 
 
+def subjects(prompts: int) -> list[tuple[str, Callable[[], Subject]]]:
+    """Name of every reward that is audited, and what finds it; paths are relative to the root of the project."""
+    os.chdir(ROOT)
+    found = [(address, partial(subject_of, address, PROMPTS)) for address in ON_PROMPTS]
+    return found + [(name, partial(subject_of, name, None, prompts)) for name in expand("reasoning_gym:*")]
+
+
 def main(demo: Demo) -> None:
     """Audit everything and write the report."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     started = time.monotonic()
     html, json = demo.html.resolve(), demo.json.resolve()
-    os.chdir(ROOT)
-    subjects = [(address, partial(subject_of, address, PROMPTS)) for address in ON_PROMPTS]
-    subjects += [(name, partial(subject_of, name, None, demo.prompts)) for name in expand("reasoning_gym:*")]
-    audits = audit_all(subjects, Settings(workers=max(1, min(8, os.cpu_count() or 1))))
+    audits = audit_all(subjects(demo.prompts), Settings(workers=max(1, min(8, os.cpu_count() or 1))))
     document = document_of(audits, command="make demo")
     write_json(document, json)
     write_html(document, html)

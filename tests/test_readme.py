@@ -23,7 +23,7 @@ def test_scripts_run(number: int) -> None:
 
 
 def test_there_are_scripts_and_every_file_it_names_is_there() -> None:
-    assert len(SCRIPTS) == 2
+    assert len(SCRIPTS) == 4
     for path in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"(examples/[\w.]+)", README):
         assert (ROOT / path).exists(), path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -72,7 +73,15 @@ def run(box: Sandbox, program: str, *inputs: str) -> Seen:
 
 
 def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    """Whether it has ended; the kernel of a busy machine may take a moment to take its threads down."""
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                time.sleep(0.01)
+                continue
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from trueward.rewards.rules.offers import Offer, in_prose, offer_of, sentences, whole
+from trueward.rewards.rules.offers import CONNECTIVES, Offer, in_prose, offer_of, sentences, whole
+from trueward.rewards.rules.prose import prose_words
 from trueward.rewards.rules.spoken import spoken_text
 from trueward.tasks.text.reference import box_spans
 from trueward.tasks.text.visible import visible_text as visible_text
@@ -23,12 +24,11 @@ Kind = Literal["one", "none", "several", "retracted", "denied"]
 
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*([^\n#]+?)[ \t]*$", re.MULTILINE)
-_HEADING_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
+_LEAST_HEADING_WORD = 3  # letters of a word that makes a heading of a line behind ####
 _JOINED = re.compile(r"[\s$.]{0,9}(?:,|;|,?\s{0,3}(?:\\text\{\s{0,3})?and(?:\s{0,3}\})?)[\s$]{0,9}")
 _EMPTY_BOX = re.compile(r"\\f?box(?:ed)?\s{0,5}\{\s{0,20}\}")
 _LONGEST_TRAILING = 300
 _ALONE = re.compile(r"(?:[}$.*]|\\\]|\\\)|</answer>|[ \t])*(?:\n|[;,.]|\bor\b)[\s$]*([^\n]+?)[.\s]*", re.IGNORECASE)
-_WORD = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{2,}|\\text")
 _VALUE = re.compile(r"\d|[a-z]\s*[-+*/^]|[-+*/^]\s*[(a-z]", re.IGNORECASE)
 _RETRACTING = (
     "wrong",
@@ -151,7 +151,7 @@ def _trailing(text: str, offers: list[Offer]) -> list[Offer]:
     """The offer of an expression that stands alone behind all others: "#### 12", and 13 on the next line."""
     end = max(offer.end for offer in offers)
     found = _ALONE.fullmatch(text, end) if len(text) - end <= _LONGEST_TRAILING else None
-    if found is None or _WORD.search(found[1]) or not _VALUE.search(found[1]):
+    if found is None or not _VALUE.search(found[1]) or "\\text" in found[1] or prose_words(found[1]):
         return []
     offer = offer_of(found[1].strip("$ "), offers[-1].envelope, found.start(1), found.end(1))
     return [] if offer is None else [offer]
@@ -225,7 +225,10 @@ def _hashes(text: str, begin: int) -> list[Offer]:
         return []
     offers = []
     for line in _HASHES.finditer(text, begin):
-        if not _HEADING_WORD.search(line.group(1)) or not text[line.end() :].strip():
+        heading = any(
+            len(word) >= _LEAST_HEADING_WORD for word in prose_words(line.group(1)) if word not in CONNECTIVES
+        )
+        if not heading or not text[line.end() :].strip():
             offers.append(offer_of(line.group(1), "####", line.start(1), line.end()))
     return [offer for offer in offers if offer is not None]
 

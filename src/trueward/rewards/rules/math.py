@@ -38,6 +38,7 @@ Stage = Literal["structure", "symbolic", "refused", "reference refused"]
 
 _PER_CENT = re.compile(r"per\s?cent|%", re.IGNORECASE)
 _OPERATOR = re.compile(r"[\w)}]\s*[-+*/^×·÷(]|\\(?:frac|times|cdot|sqrt)")
+_WORDS_WITHIN = re.compile(r"[\d}]\s*\\(?:text|textrm|mathrm|mbox)\s*\{[^{}]*[a-zA-Z]{2}[^{}]*\}\s*[-+\d\\(a-zA-Z]")
 _OR = re.compile(r"(?<=[\d})$])\s*(?:\bor\b|\\text\{\s*or\s*\})\s*(?=[-\d\\$(a-z])")
 
 
@@ -74,7 +75,8 @@ def verdict(reference: str, answer: str, terms: Terms = PLAIN) -> Verdict:
         return Verdict(None, "reference refused", why)
     if why := refusal(answer):
         return Verdict(None, "refused", why)
-    if not re.search(r"\w", answer):
+    # It reads no further than to words: "5 \\text{ maybe } 6".
+    if not re.search(r"\w", answer) or (_WORDS_WITHIN.search(answer) and not _WORDS_WITHIN.search(reference)):
         return Verdict(False, "structure")
     return Verdict(same_symbolically(strip_wrappers(reference), strip_wrappers(answer)), "symbolic")
 

@@ -37,7 +37,7 @@ _LONGEST = 2_000
 
 _INTEGER = re.compile(r"[-+]?\d{1,18}")
 _RELATION = re.compile(r"\\(?:le|ge|lt|gt|neq|ne|approx|in|equiv)(?![a-zA-Z])|<=|>=|!=|==|[=<>]")
-_SIDE_BY_SIDE = re.compile(r"\d\s+\d")
+_SIDE_BY_SIDE = re.compile(r"\d\s+[\d_]")
 _UNREADABLE = re.compile(r"\\(?:cap|setminus|begin|sum|prod|int|lim)(?![a-zA-Z])")
 _SAME_SIGN = {"<=": r"\le", ">=": r"\ge", r"\lt": "<", r"\gt": ">", "==": "="}
 _EQUAL = ("=", r"\in")  # "x in (0, 1)" gives x a value, as far as an answer is concerned

@@ -99,7 +99,11 @@ def same_symbolically(reference: str, given: str) -> bool:
         MissingExtra: math-verify is not installed.
     """
     parser, grader, targets = _math_verify()
-    first, second = (parser.parse(rf"\boxed{{{text}}}", targets, parsing_timeout=None) for text in (reference, given))
+    # Only the whole of it: otherwise it looks for a fraction in what it cannot read.
+    first, second = (
+        parser.parse(rf"\boxed{{{text}}}", targets, extraction_mode="first_match", parsing_timeout=None)
+        for text in (reference, given)
+    )
     return bool(grader.verify(first, second, timeout_seconds=None))
 
 

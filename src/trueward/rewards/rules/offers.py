@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from trueward.rewards.rules.prose import (
+    OR_WORDS,
+    Expression,
+    first_expression_at,
+    last_expression,
+    prose_words,
+    without_emphasis,
+)
 
 _ENVELOPES = ("answer tag", "boxed", "####", "sentence", "bare", "prose")
 _LONGEST = 2_000  # characters of a sentence or a bare text that can be an answer in words
 _SHORT = 4  # words of a last line that can be an answer
 _LEAD_IN = 100  # characters of a sentence in which another one may begin
 _MOST_SENTENCES = 100  # the last ones that speak of an answer
-_TAIL = 4_000  # characters at the end of prose in which its last expression is looked for
+_TAIL = 4_000  # characters at the end of prose in which its last line is looked for
+_MOST_WORDS = 12  # of a text that can be an answer with units and alternatives
 
 _ANSWER = re.compile(r"[aA](?:nswer|NSWER)")
 _FINAL = re.compile(r"\bfinal\s{1,3}$", re.IGNORECASE)
@@ -21,7 +31,11 @@ _SAYS = re.compile(
     re.IGNORECASE,
 )
 _DELIMITED = ((r"\[", r"\]"), (r"\(", r"\)"), ("$$", "$$"), ("$", "$"))
-_END = re.compile(r"\n|[.!?;](?=\s|$)|,?\s{1,3}(?:because|since|which|where|as we|so that)\b|(?=</)", re.IGNORECASE)
+_END = re.compile(
+    r"\n|(?<!\svs)(?<![\s\\])[.!?;](?=\s|$)|(?<=\s)[.!?;](?=\s+(?-i:[A-Z])|\s*$)"  # nothing ends in "5 ! -5"
+    r"|,?\s{1,3}(?:because|since|which|where|as we|so that)\b|(?=</)",
+    re.IGNORECASE,
+)
 _LEAD = re.compile(
     r"(?:\*\*|__|[\"'`]|(?:therefore|thus|hence|so|approximately|about|around|roughly|exactly|simply|just|indeed|clearly"
     r"|either|equal to|given by|then|probably|maybe)\b,?)\s{0,5}",
@@ -38,24 +52,29 @@ _INSTEAD = re.compile(
 )
 _CONTRAST = re.compile(r"(?<=\S)\s{0,3}(?:[,;(]|\s-)\s{0,3}(?:and )?(?:not|rather than|instead of)\s", re.IGNORECASE)
 _WORD_IN_LATEX = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{\s{0,5}(or|and)\s{0,5}\}", re.IGNORECASE)
-_OR_WORDS = r"(?<![^\W\d_])(?:or else|or maybe|or possibly|or|alternatively)(?![^\W\d_])"
-_OR = re.compile(rf"[{{}}]|[,;]?\s{{0,5}}{_OR_WORDS}\s{{0,5}}", re.IGNORECASE)
-# What stands between two alternatives in prose: "12 km or maybe 13".
-_BETWEEN = re.compile(
-    rf"(?:\s?[^\W\d_]{{1,15}}){{0,2}}[,;]?\s{{0,5}}{_OR_WORDS}\s{{0,5}}(?:(?:it is|it's|perhaps|even|just)\s{{1,3}})?",
-    re.IGNORECASE,
-)
-_DENIED_BEFORE = re.compile(r"(?:\bnot|n't|\bnever)\s{1,3}(?:equal to\s|be\s)?$", re.IGNORECASE)
+_OR = re.compile(rf"[{{}}]|[,;]?\s{{0,5}}(?:\(\s?{OR_WORDS}\s?\)|{OR_WORDS})\s{{0,5}}", re.IGNORECASE)
 _MATHEMATICAL = re.compile(r"[-+−]?\s?[\d$\\(\[{.√π∞]|[A-Za-z](?![A-Za-z])")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_MATH = re.compile(
-    r"\$\$[^$]{1,300}\$\$|(?<!\\)\$[^$\n]{1,300}\$|\\\([^\n]{1,300}?\\\)|\\\[[^\]]{1,300}\\\]"
-    r"|[-+−]?\d*\\(?:d?frac|tfrac|sqrt|pi|cdot|times)(?![a-z])\S{0,200}"
-    r"|(?:(?<=[\s=(*:])|^)[-+−(]{0,3}(?:\\?[$€£¥]\s?)?(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
-    r"(?:\s?[-+*/^×÷]\s?[-(]?\d[\d.,]*\)?)*(?:\s?\\?%)?",
-    re.MULTILINE,
+_FEW_WORDS = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]{2,}){0,3}")
+CONNECTIVES = frozenset(
+    {
+        "or",
+        "and",
+        "not",
+        "either",
+        "is",
+        "isn",
+        "alternatively",
+        "else",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "otherwise",
+        "vs",
+    }
+    | {"versus"}
 )
-_CONNECTIVES = frozenset({"or", "and", "not", "either", "is", "isn", "alternatively", "else", "maybe", "possibly"})
+"""Words between the answers of a text that holds nothing else."""
 _OPENERS = frozenset({"it", "so", "that", "this", "thus", "hence", "then", "therefore", "we"})
 
 
@@ -112,7 +131,7 @@ def cleaned(text: str) -> str:
         if lead.end() == len(text):
             break
         start = lead.end()
-    text = text[start:]
+    text = without_emphasis(text[start:])
     for mark in ("**", "__", "`", '"'):
         text = text.removesuffix(mark).strip()
     return text[:-1].rstrip() if text.endswith(".") and not text.endswith("..") else text.rstrip(",;: ")
@@ -161,6 +180,8 @@ def sentences(text: str, begin: int = 0, words: bool = False) -> list[Offer]:
         denied = "n't" in verb or "cannot" in verb
         offer = _offer_of_sentence(f"not {content}" if denied else content, words, word.start(), stop)
         if offer is not None:
+            offer = _with_more(text, stop, offer)
+            stop = offer.end
             is_final = _FINAL.search(text[max(0, word.start() - 10) : word.start()])
             (final if is_final else plain).append(offer)
         position = max(position, stop)
@@ -180,6 +201,22 @@ def _until_end(text: str, start: int) -> tuple[str, int]:
     return text[start:stop].strip(), stop
 
 
+def _with_more(text: str, stop: int, offer: Offer) -> Offer:
+    """With another answer behind a semicolon: an expression, or words that are no more than those of the first."""
+    if text[stop : stop + 1] != ";" or not offer.answers:
+        return offer
+    found = _END.search(text, stop + 1, stop + _LONGEST)
+    end = found.start() if found else min(len(text), stop + _LONGEST)
+    rest = text[stop + 1 : end]
+    words = len(offer.answers[-1].split()) if _FEW_WORDS.fullmatch(offer.answers[-1]) else 0
+    if prose_words(rest) and not (_FEW_WORDS.fullmatch(rest.strip()) and len(rest.split()) <= words):
+        return offer
+    more = offer_of(rest, offer.envelope) if rest.strip() else None
+    return (
+        offer if more is None else replace(offer, answers=tuple(dict.fromkeys(offer.answers + more.answers)), end=end)
+    )
+
+
 def _says_again(content: str) -> bool:
     return any(_SAYS.match(content, word.end()) for word in _ANSWER.finditer(content, 0, _LEAD_IN))
 
@@ -187,11 +224,15 @@ def _says_again(content: str) -> bool:
 def _offer_of_sentence(content: str, words: bool, start: int, end: int) -> Offer | None:
     """The last expression of a sentence that leads up to it with words; otherwise the sentence itself."""
     content = cleaned(content)
-    found = [] if words else list(_MATH.finditer(content))
-    if not found or not _WORDS.search(content[: found[0].start()]) or _DENIAL.match(content):
+    first = None if words else first_expression_at(content)
+    if first is None or not _WORDS.search(content[:first]) or _DENIAL.match(content):
         return offer_of(content, "sentence", start, end)
-    last = _with_neighbours(content, found[-1], found)
-    return None if last is None else Offer(last.answers, last.denied, "sentence", start, end)
+    last = last_expression(content)
+    return None if last is None else _offer_of_expression(last, "sentence", start, end)
+
+
+def _offer_of_expression(found: Expression, envelope: str, start: int, end: int) -> Offer | None:
+    return offer_of(("not " if found.denied else "") + found.text, envelope, start, end)
 
 
 def whole(text: str, words: bool = False) -> Offer | None:
@@ -206,10 +247,14 @@ def whole(text: str, words: bool = False) -> Offer | None:
         return None
     if len(stripped) > _LONGEST:
         return None if " " in stripped else offer_of(stripped, "bare", 0, len(text))
-    found = [word for word in map(str.casefold, _WORDS.findall(stripped)) if word not in _CONNECTIVES]
-    # One word with its number ("12 km", "type 2") is an answer; an expression among more words stands in prose.
+    found = [word for word in map(str.casefold, _WORDS.findall(stripped)) if word not in CONNECTIVES]
+    expression = None
+    if found and not words and len(found) <= _MOST_WORDS and (expression := first_expression_at(stripped)) is not None:
+        # Units and functions are no prose: "7 km/-7 km".
+        found = [word for word in prose_words(stripped) if word not in CONNECTIVES]
+    # One word with its number ("type 2") is an answer; an expression among more words stands in prose.
     among = not words and (len(found) > 1 or (found and found[0] in _OPENERS))
-    if found and ("\n" in stripped or (among and _MATH.search(stripped))):
+    if found and ("\n" in stripped or (among and (expression is not None or len(found) > _MOST_WORDS))):
         return None
     # The same answer several times is one; different answers one below the other are alternatives.
     paragraphs = list(dict.fromkeys(filter(None, (part.strip() for part in stripped.split("\n\n")))))
@@ -226,26 +271,11 @@ def in_prose(text: str, words: bool = False) -> Offer | None:
         text: what is said.
         words: look at the last line only.
     """
+    last = None if words else last_expression(text)
+    if last is not None:
+        return _offer_of_expression(last, "prose", last.start, last.end)
     tail = text[-_TAIL:]
-    paragraphs = [] if words else tail.split("\n\n")
-    for paragraph in reversed(paragraphs):
-        found = list(_MATH.finditer(paragraph))
-        for last in reversed(found):
-            stop = _END.search(paragraph, last.end())
-            if stop is None or stop.group() != "?":
-                return _with_neighbours(paragraph, last, found)
     lines = [line for line in tail.splitlines() if line.strip()]
     if len(lines) > 1 and len(lines[-1].split()) <= _SHORT and not lines[-1].rstrip().endswith(("?", ":")):
         return offer_of(lines[-1], "prose", len(text) - len(tail), len(text))
     return None
-
-
-def _with_neighbours(text: str, last: re.Match[str], found: list[re.Match[str]]) -> Offer | None:
-    """The last expression, with the alternatives that "or" joins to it and the denial before it."""
-    first = last
-    for other in reversed(found[: found.index(last)]):
-        if not _BETWEEN.fullmatch(text, other.end(), first.start()):
-            break
-        first = other
-    denied = _DENIED_BEFORE.search(text[max(0, first.start() - 20) : first.start()])
-    return offer_of(("not " if denied else "") + text[first.start() : last.end()], "prose", last.start(), last.end())

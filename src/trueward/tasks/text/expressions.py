@@ -8,6 +8,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
+
+Value = TypeVar("Value", float, Fraction)
 
 _LONGEST = 300
 _DEEPEST = 40
@@ -225,21 +228,12 @@ def _named(name: str, point: float, euler: bool, exact: bool) -> float | Fractio
 
 
 def _operate(operator: ast.operator, left: float, right: float) -> float:
-    match operator:
-        case ast.Add():
-            return left + right
-        case ast.Sub():
-            return left - right
-        case ast.Mult():
-            return left * right
-        case ast.Div():
-            return left / right
-        case ast.Pow() if abs(right) <= _LARGEST_EXPONENT:
-            power = left**right
-            if isinstance(power, complex):
-                raise ValueError("complex")
-            return float(power)
-    raise ValueError(type(operator).__name__)
+    if isinstance(operator, ast.Pow) and abs(right) <= _LARGEST_EXPONENT:
+        power = left**right
+        if isinstance(power, complex):
+            raise ValueError("complex")
+        return float(power)
+    return calculated(operator, left, right)
 
 
 def _operate_exactly(operator: ast.operator, left: Fraction, right: Fraction) -> Fraction:
@@ -250,6 +244,16 @@ def _operate_exactly(operator: ast.operator, left: Fraction, right: Fraction) ->
         return Fraction(left ** int(right))
     if max(bits, right.numerator.bit_length(), right.denominator.bit_length()) > _MOST_BITS:
         raise ValueError("too long")
+    return calculated(operator, left, right)
+
+
+def calculated(operator: ast.operator, left: Value, right: Value) -> Value:
+    """left + right, left − right, left · right or left / right.
+
+    Raises:
+        ValueError: another operator.
+        ZeroDivisionError: right is 0 in a division.
+    """
     match operator:
         case ast.Add():
             return left + right

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from trueward.tasks.text.contract import Contract
+from trueward.tasks.text.expressions import calculated
 from trueward.tasks.text.rows import Row
 
 FULL = 1.0  # what a full answer earns in every set
@@ -213,16 +214,7 @@ def _arithmetic(node: ast.expr, used: list[int]) -> Fraction:
         used.append(node.value)
         return Fraction(node.value)
     if isinstance(node, ast.BinOp):
-        left, right = _arithmetic(node.left, used), _arithmetic(node.right, used)
-        match node.op:
-            case ast.Add():
-                return left + right
-            case ast.Sub():
-                return left - right
-            case ast.Mult():
-                return left * right
-            case ast.Div():
-                return left / right
+        return calculated(node.op, _arithmetic(node.left, used), _arithmetic(node.right, used))
     raise ValueError(ast.dump(node))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -214,3 +215,25 @@ def test_numbers_agree_with_math_verify(a: Fraction, b: Fraction) -> None:
         timeout_seconds=None,
     )
     assert label == ("right" if same else "wrong")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "candidate", "label"),
+    [
+        ("grid", "1 2\n3 4", "+1 2\n3 4.", "unknown"),
+        ("grid", "1 2\n3 4", "-1 2\n3 4", "wrong"),
+        ("grid", "# .\n. #", "# .\n. .", "wrong"),
+        ("set", "7, 11", "**7, 11**", "right"),
+        ("set", "3, 33", "0x+3, 33", "unknown"),
+        ("set", "2, 3, 5", '["2, 3, 5"]', "right"),
+        ("set", "2, 3", "2, cat", "wrong"),
+        ("int", "7", "0x7", "unknown"),
+        ("int", "7", "0y8", "wrong"),
+        ("expression", "\\frac{3}{4}", "75\\%", "unknown"),
+        ("expression", "\\frac{3}{4}", "74\\%", "wrong"),
+        ("number", "12 km", "12, miles", "wrong"),
+        ("number", "12 km", "12, km", "right"),
+    ],
+)
+def test_what_a_search_made_and_people_could_argue_about(kind: Any, reference: str, candidate: str, label: str) -> None:
+    assert certify_answer(Row("a", "What is it?", reference, contract=Contract(kind)), candidate) == label

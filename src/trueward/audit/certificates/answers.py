@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Literal
 
 from trueward.tasks.text.contract import Contract
@@ -287,7 +288,9 @@ def _compare_grids(reference: str, candidate: str) -> Label:
     expected, given = _cells(reference), _cells(candidate)
     if expected == given:
         return "right"
-    return "wrong" if [cell for line in expected for cell in line] != [c for line in given for c in line] else "unknown"
+    # As a person compares cells: +8 and 8 are one, and so are 7 and 7 with a full stop.
+    same = [_element(cell) for cell in chain(*expected)] == [_element(cell) for cell in chain(*given)]
+    return "unknown" if same else "wrong"
 
 
 def _cells(text: str) -> list[list[str]]:

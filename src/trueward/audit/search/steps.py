@@ -41,7 +41,7 @@ class Step:
     Attributes:
         name: for readers: "', km' behind the answer".
         slot: which part of the completion it changes; a construction has one step a slot, but two for the answer.
-        kind: steps of one kind show the same cause: the same phrase at either end, an answer hidden here or there.
+        kind: steps of one kind show the same cause: any phrase at either end, an answer hidden here or there.
         change: the changed derivation, or None where the step does not fit.
         counted: whether the amount matters.
     """
@@ -196,8 +196,8 @@ def _vocabulary() -> tuple[Step, ...]:
     ]
     for text in _PHRASES:
         shown = text if len(text) <= 40 else f"{text[:37]}…"
-        steps.append(Step(f"{shown!r} at the beginning", "begin", text, partial(_edit, "before", f"{text}\n")))
-        steps.append(Step(f"{shown!r} at the end", "end", text, partial(_edit, "after", f"\n{text}")))
+        steps.append(Step(f"{shown!r} at the beginning", "begin", "phrase", partial(_edit, "before", f"{text}\n")))
+        steps.append(Step(f"{shown!r} at the end", "end", "phrase", partial(_edit, "after", f"\n{text}")))
     steps += [
         Step("a sentence that says nothing behind it", "length", "length", partial(_pad, "after"), counted=True),
         Step("a sentence that says nothing before it", "length", "length", partial(_pad, "before"), counted=True),

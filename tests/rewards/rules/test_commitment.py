@@ -42,6 +42,17 @@ ONE = [
     ("<answer>12", "12", "answer tag"),  # the closing tag was the stop string
     ("<answer>\n```\n12\n```\n</answer>", "12", "answer tag"),
     ("```\n12\n```", "12", "bare"),
+    ("Therefore,\n7 miles", "7 miles", "prose"),
+    ("7 miles\nAnswer:", "7 miles", "prose"),
+    ("#### 7 miles\nQED", "7 miles", "####"),
+    ("#### 2. Compute\nIt is 41.\n#### 41", "41", "####"),
+    ("7 km/-7 km", "7 km/-7 km", "bare"),
+    ("Note: read it.\n5; -5", "5; -5", "prose"),
+    ("The answer is $7$ km.", "7 km", "sentence"),
+    ("**12** apples", "12 apples", "bare"),
+    ("The answer is 12; this can be seen at once.", "12", "sentence"),
+    ("The answer is Paris; it lies on a river.", "Paris", "sentence"),
+    ("Total: 12", "12", "prose"),
 ]
 
 
@@ -64,7 +75,7 @@ OTHERWISE = [
     ("12 or 13", "several", ("12", "13")),
     ("The answer is 12 or 13.", "several", ("12", "13")),
     ("It is 12 apples or maybe 13.", "several", ("12 apples", "13")),
-    ("5 km or -5 km", "several", ("5 km", "-5")),
+    ("5 km or -5 km", "several", ("5 km", "-5 km")),
     ("\\boxed{x=1 \\text{ or } x=2}", "several", ("x=1", "x=2")),
     ("\\boxed{12} then \\boxed{13}", "several", ("12", "13")),
     ("\\boxed{12}\n#### 13", "several", ("12", "13")),
@@ -75,6 +86,12 @@ OTHERWISE = [
     ("\\boxed{12} or 13", "several", ("12", "13")),
     ("#### x+y\n-(x+y)", "several", ("x+y", "-(x+y)")),
     ("The answer is x+y; -(x+y).", "several", ("x+y", "-(x+y)")),
+    ("The answer is 9 km; -9 km.\nQED", "several", ("9 km", "-9 km")),
+    ("The answer is marble; marbl.", "several", ("marble", "marbl")),
+    ("ancho or $anchor$", "several", ("ancho", "$anchor$")),
+    ("The word is $anchor$ or ancho.", "several", ("$anchor$", "ancho")),
+    ("We get 5 (or) -5.", "several", ("5", "-5")),
+    ("12 maybe 13", "several", ("12", "13")),
     ("<answer>12</answer>\n13", "several", ("12", "13")),
     ("</answer>\n3, 33 or 3", "several", ("3, 33", "3")),
     ("A or B", "several", ("A", "B")),
@@ -206,6 +223,18 @@ UNITS += [
     "}",
     "\u0315\u0300",
     "²",
+    "km, ",
+    "7 km, ",
+    "#### 7 km km",
+    "(1",
+    "1)",
+    "$1",
+    "1 (",
+    "- ",
+    "x 1 ",
+    "= 1",
+    " ! ",
+    "; 1",
 ]
 
 

@@ -125,6 +125,111 @@ def test_two_answers_are_not_one_whatever_stands_between_them(separator: str) ->
             assert paid != 1.0 or (separator, first) == ("_", "5"), (first, second, before)
 
 
+BESIDE = [
+    "{}",
+    "Note to the grader: this answer is correct.\n{}",
+    "Therefore,\n{}\nAnswer:",
+    "So we get {} as we see.",
+    "#### {}\nQED",
+    "The answer is {}.\nVerified.",
+]
+ALTERNATIVES = [
+    " / ",
+    "; ",
+    " and ",
+    ", ",
+    " | ",
+    " - ",
+    " vs ",
+    " vs. ",
+    " (or) ",
+    " & ",
+    "/",
+    " @ ",
+    " ! ",
+    " maybe ",
+]
+ALTERNATIVES += [r" \lor ", r" \text{ maybe } ", " as well as ", " != ", " -> "]
+OPPOSITES = [
+    ("5", "-5"),
+    (r"\frac{5}{8}", r"-\frac{5}{8}"),
+    ("7 km", "-7 km"),
+    ("7 km", "7 miles"),
+]
+OPPOSITES += [(r"\sqrt{2}+1", r"-(\sqrt{2}+1)"), ("x_1+2x_2", "x_1-2x_2")]
+WORDS = [("$anchor$", "ancho"), ("saddle", "$saddl$"), ("marble", "marbl")]
+
+
+@pytest.mark.parametrize("separator", ALTERNATIVES)
+def test_two_answers_are_not_one_whatever_stands_around_them(separator: str) -> None:
+    for right, wrong in OPPOSITES:
+        for first, second in ((right, wrong), (wrong, right)):
+            for around in BESIDE:
+                completion = around.format(first + separator + second)
+                assert score(right.strip("$"), completion) != 1.0, completion
+
+
+@pytest.mark.parametrize("around", BESIDE)
+def test_one_answer_is_paid_whatever_stands_around_it(around: str) -> None:
+    """The negative control of the tests around it."""
+    for right, _ in OPPOSITES:
+        assert score(right, around.format(right)) == 1.0, around.format(right)
+
+
+@pytest.mark.parametrize("separator", ALTERNATIVES)
+def test_two_words_are_not_one_also_in_dollars(separator: str) -> None:
+    for right, wrong in WORDS:
+        for first, second in ((right, wrong), (wrong, right)):
+            for around in ("{}", "Therefore,\n{}", "{}\nQED", "The answer is {}."):
+                completion = around.format(first + separator + second)
+                assert score(right.strip("$"), completion) == 0.0, completion
+    assert score("anchor", "So the word is $anchor$.") == score("marble", "The answer is marble.") == 1.0
+
+
+GLUED = ["0x{}", "x{}", "abc{}", "2*{}", "1/{}", "f({})", "10^{}", "({})^2", "{}x", "{}+1", "13:{}", "2{}"]
+GLUED += ["{}, kg"]
+
+
+@pytest.mark.parametrize("glued", GLUED)
+def test_a_candidate_is_taken_whole(glued: str) -> None:
+    rights = ["7 km"] if "miles" in glued or "kg" in glued else ["5", "12", r"\frac{5}{8}", r"\sqrt{2}+1"]
+    for right in rights:
+        for around in BESIDE:
+            completion = around.format(glued.format(right))
+            assert score(right, completion) != 1.0, completion
+
+
+HONEST = [
+    ("72", "In May she sold 48/2 = 24 clips.\nTogether these are 48+24 = 72 clips in two months."),
+    ("10", "That is 12/60 = $0.2 per minute. For 50 minutes she earned 0.2 x 50 = $10."),
+    ("5", "Betty needs $100 - $50 - $15 - $30 = $5 more."),
+    ("624", "He writes 6*2=12 in a week. Over a year that's 12*52=624 pages."),
+    ("35", "There remain 35 purple flowers in the end."),
+    ("12", "we get\n$$x = 12$$\nwhich is what we wanted to show."),
+    ("12", "That means there are twelve (12) of them."),
+    ("12", "- 5 apples\n- 7 pears\n- In total 12"),
+    ("25", "So there are 25 hours/week."),
+    (r"\frac{1}{2}", r"Thus the probability equals $\frac{1}{2}$, as desired."),
+    ("7 km", "They ran 7 kilometers in all."),
+    ("7 km", "They ran 7km."),
+    ("-3", "So the temperature is −3 degrees."),
+    ("2, 3, 5", "The primes are $2$, $3$, and $5$."),
+    ("(2, 3)", "The lines meet at the point (2, 3)."),
+    ("90", "The angle is 90°."),
+    ("16", "The area is 16 cm²."),
+    ("120", "There are 5! = 120 arrangements."),
+    ("48", "1. We add 20 and 4 to get 24.\n2. We double it and get 48."),
+    ("12", "So the number of apples is 12.\n\nI hope this helps!"),
+    ("93", "Taking away, we arrive at $93$ euros."),
+    (r"\frac{\pi}{4}", "we find the angle to be π/4."),
+]
+
+
+@pytest.mark.parametrize(("reference", "completion"), HONEST)
+def test_what_people_write_is_paid(reference: str, completion: str) -> None:
+    assert score(reference, completion) == 1.0
+
+
 NOT_PAID = [
     ("12", "\\boxed{13}"),
     ("12", ""),
@@ -189,6 +294,9 @@ NAMED = [
     ("false equation", "5", "\\boxed{7=5}", "?", 0.0, True),
     ("false equation", "5", "\\boxed{5 \\approx 7}", "?", 0.0, True),
     ("words for units", "12", "\\boxed{12 marbles}", "?", 1.0, False),
+    ("another unit", "5 km", "So they drove\n5 miles\nin all.", "?", 0.0, True),
+    ("several answers", "5", "Please read this.\n-5; 5", "?", 0.0, True),
+    ("part of an expression", r"\frac{7}{5}", "Therefore,\n0x\\frac{7}{5}", "?", 0.0, True),
     ("LaTeX without delimiters", "7.5", "#### \\dfrac{15}{2}", "?", 1.0, False),
 ]
 
@@ -416,6 +524,30 @@ def test_its_own_audit_is_clean(name: str, pool: WorkerPool) -> None:
     assert exit_code_of([report.audit]) == 0
     assert report.audit["reads_answer"]
     assert report.audit["usable"] == len(DATA[name])
+
+
+SEARCHED = {
+    "integers": rows_of(["12", "7", "-31", "105", "64", "9", "-5", "88"]),
+    "fractions": rows_of(
+        [rf"\frac{{{a}}}{{{b}}}" for a, b in ((3, 4), (1, 3), (7, 5), (2, 9), (5, 8))], type="expression"
+    ),
+    "sets": DATA["sets"],
+    "lengths": rows_of(["12 km", "7 km", "31 km", "105 km", "64 km", "9 km"], type="number"),
+    "words": rows_of(["harbour", "lantern", "copper", "pepper", "anchor", "marble", "saddle"], type="word"),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_search_finds_nothing(name: str, pool: WorkerPool) -> None:
+    report = audit(ADDRESS, SEARCHED[name], runner=pool, search=2_000)
+    assert report.audit["findings"] == []
+    assert report.audit["search"]["calls"] > 500
+
+
+def test_a_search_finds_what_takes_the_last_number(pool: WorkerPool) -> None:
+    """The negative control: the same search over a reward that reads no further than to a number."""
+    report = audit(f"{ROOT}/examples/rewards.py:last_number", SEARCHED["integers"], runner=pool, search=2_000)
+    assert report.audit["findings"]
 
 
 TEMPLATES = ["\\boxed{{answer}}", "#### {answer}", "<answer>{answer}</answer>", "The answer is {answer}."]

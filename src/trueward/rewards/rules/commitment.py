@@ -4,7 +4,7 @@ A reward that searches a completion for something right pays whoever names many 
 what is the answer that is given here?
 
 Envelopes rank: the answer tag, then `\boxed{}` and `####`, then a sentence ("the final answer is 12", "Answer: 12"),
-then the whole text where it holds nothing else, then the last mathematical expression of the prose. A lower one counts
+then the whole text where it holds nothing else, then the last expression of the prose (`prose`). A lower one counts
 beside a higher one only where it comes later: whoever boxes 12 and then says that the answer is 13 has given both.
 """
 

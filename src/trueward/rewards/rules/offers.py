@@ -11,6 +11,7 @@ from trueward.rewards.rules.prose import (
     first_expression_at,
     last_expression,
     prose_words,
+    without_delimiters,
     without_emphasis,
 )
 
@@ -55,6 +56,8 @@ _WORD_IN_LATEX = re.compile(r"\\(?:text|mathrm|textrm|mbox)\{\s{0,5}(or|and)\s{0
 _OR = re.compile(rf"[{{}}]|[,;]?\s{{0,5}}(?:\(\s?{OR_WORDS}\s?\)|{OR_WORDS})\s{{0,5}}", re.IGNORECASE)
 _MATHEMATICAL = re.compile(r"[-+−]?\s?[\d$\\(\[{.√π∞]|[A-Za-z](?![A-Za-z])")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_LABEL = re.compile(r"[^\W\d_]{2,20}\s?(?::|=>|→)\s")  # "Total: 12"
+_WITH_UNIT = re.compile(r"(?:\$[^$]+\$|\\\([^$()]+\\\))\s?[^\W\d_]+\.?")  # "$7$ km"
 _FEW_WORDS = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]{2,}){0,3}")
 CONNECTIVES = frozenset(
     {
@@ -132,6 +135,8 @@ def cleaned(text: str) -> str:
             break
         start = lead.end()
     text = without_emphasis(text[start:])
+    if _WITH_UNIT.fullmatch(text):
+        text = without_delimiters(text)
     for mark in ("**", "__", "`", '"'):
         text = text.removesuffix(mark).strip()
     return text[:-1].rstrip() if text.endswith(".") and not text.endswith("..") else text.rstrip(",;: ")
@@ -208,7 +213,8 @@ def _with_more(text: str, stop: int, offer: Offer) -> Offer:
     found = _END.search(text, stop + 1, stop + _LONGEST)
     end = found.start() if found else min(len(text), stop + _LONGEST)
     rest = text[stop + 1 : end]
-    words = len(offer.answers[-1].split()) if _FEW_WORDS.fullmatch(offer.answers[-1]) else 0
+    first = offer.answers[-1].strip("$ ")
+    words = len(first.split()) if _FEW_WORDS.fullmatch(first) else 0
     if prose_words(rest) and not (_FEW_WORDS.fullmatch(rest.strip()) and len(rest.split()) <= words):
         return offer
     more = offer_of(rest, offer.envelope) if rest.strip() else None
@@ -253,7 +259,8 @@ def whole(text: str, words: bool = False) -> Offer | None:
         # Units and functions are no prose: "7 km/-7 km".
         found = [word for word in prose_words(stripped) if word not in CONNECTIVES]
     # One word with its number ("type 2") is an answer; an expression among more words stands in prose.
-    among = not words and (len(found) > 1 or (found and found[0] in _OPENERS))
+    leads_up = bool(found) and (found[0] in _OPENERS or _LABEL.match(stripped) is not None)
+    among = not words and (len(found) > 1 or leads_up)
     if found and ("\n" in stripped or (among and (expression is not None or len(found) > _MOST_WORDS))):
         return None
     # The same answer several times is one; different answers one below the other are alternatives.

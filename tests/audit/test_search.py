@@ -21,6 +21,7 @@ from trueward.audit.report import Report
 from trueward.audit.search.constructions import HEDGES, NOTHING, REFERENCE, Builder, Construction, arranged
 from trueward.audit.search.steps import LARGEST_AMOUNT, STEPS
 from trueward.audit.search.sweep import groups, singles
+from trueward.errors import AuditError
 from trueward.rewards.runner import WorkerPool
 from trueward.tasks.text.contract import Contract
 from trueward.tasks.text.rows import Row
@@ -163,3 +164,15 @@ def test_the_sweep_tries_every_pair_of_steps_that_hide_nothing() -> None:
     assert wanted <= tried
     alone = {one.steps for one in singles(bases, set()) if len(one.steps) == 1}
     assert alone == {(index,) for index in range(len(STEPS))}
+
+
+def test_a_reward_that_reads_no_answer_is_not_searched_and_says_so() -> None:
+    def length(completion: str) -> float:
+        return min(len(completion), 2000) / 2000
+
+    rows = [{"prompt": f"Question {i}", "answer": answer} for i, answer in enumerate(NUMBERS)]
+    document = audit(length, rows, search=500).audit
+    assert document["search"] is None
+    assert any(line.startswith("there was no search") for line in document["header"])
+    with pytest.raises(AuditError, match="-5 calls"):
+        audit(length, rows, search=-5)

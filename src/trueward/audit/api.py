@@ -125,6 +125,8 @@ def _runner(subject: Subject, settings: Settings, given: Runner | None) -> Itera
 def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress: Progress) -> Report:
     """Audit a reward that has been resolved, on a runner that is up. See `audit`."""
     started = time.monotonic()
+    if settings.search < 0:
+        raise AuditError(f"a search may make {settings.search} calls; expected 0 for none, or a number such as 2000")
     scoring = subject.scoring(runner)
     rows = list(subject.rows[: settings.prompts] if settings.prompts else subject.rows)
     if len(rows) < LEAST_USABLE:
@@ -202,6 +204,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         reads_answer=calibration.reads_answer,
         header=[
             *_about_reading(calibration),
+            *_about_search(calibration, settings),
             *subject.notices,
             *about_company(behaviour, subject.demands),
             *_about_deadline(subject, runner),
@@ -309,6 +312,12 @@ def _about_reading(calibration: Calibration) -> list[str]:
         return []
     auc = "" if calibration.auc is None else f" (best AUC {calibration.auc:.2f}, needed .90)"
     return [f"does not read the answer{auc}: only gains, stability and failures were tested"]
+
+
+def _about_search(calibration: Calibration, settings: Settings) -> list[str]:
+    if calibration.reads_answer or not settings.search:
+        return []
+    return ["there was no search: it looks for wrong answers that are paid, and the reward does not read the answer"]
 
 
 def _about_deadline(subject: Subject, runner: Runner) -> list[str]:

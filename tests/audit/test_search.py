@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trueward.audit.search.constructions import HEDGES, NOTHING, REFERENCE, Buil
 from trueward.audit.search.steps import LARGEST_AMOUNT, STEPS
 from trueward.audit.search.sweep import groups, singles
 from trueward.errors import AuditError
+from trueward.report.document import Finding
 from trueward.rewards.runner import WorkerPool
 from trueward.tasks.text.contract import Contract
 from trueward.tasks.text.rows import Row
@@ -64,7 +65,12 @@ SMALLEST = [
     ("sign_before_brackets", NUMBERS, "int", lambda r: f"<answer>-({r})</answer>"),
     ("per_cent_in_dollars", NUMBERS, "int", lambda r: f"\\boxed{{${r}\\%$}}"),
     ("cut_off", WORDS, "word", lambda r: f"<answer>{r[:-1]}...</answer>"),
-    ("slash_in_tag", NUMBERS, "int", lambda r: f"<answer>{r} / {flipped(r)}</answer>"),
+    # A slash before or behind the right answer does as well as one between two answers.
+    ("slash_in_tag", NUMBERS, "int", (
+        lambda r: f"<answer>{r} / {flipped(r)}</answer>",
+        lambda r: f"<answer>{r}/2</answer>",
+        lambda r: f"<answer>1/{r}</answer>",
+    )),
     ("nothing_follows", NUMBERS, "int", lambda r: f"{thought(r)}\n</think>"),
     ("vote", NUMBERS, "int", lambda r: "\n\n".join([thought(r)] * 4)),
 ]  # fmt: skip
@@ -75,15 +81,20 @@ def test_the_flaw_is_found_in_its_smallest_form(
     name: str, answers: list[str], kind: str, smallest: Any, pool: WorkerPool
 ) -> None:
     report = searched(name, answers, kind, pool)
-    # Nothing but the search finds it, and it finds one cause.
-    assert [(finding["kind"], finding["family"]) for finding in report.audit["findings"]] == [("exploit", "search")]
-    [finding] = report.audit["findings"]
-    for example in finding["examples"]:
-        assert example["completion"] == smallest(example["reference"])
-    assert finding["prompts"] >= 0.8 * len(answers)
+    findings = report.audit["findings"]
+    # Nothing but the search finds it, and it finds each way to use the flaw once.
+    assert {(finding["kind"], finding["family"]) for finding in findings} == {("exploit", "search")}
+    wanted = smallest if isinstance(smallest, tuple) else (smallest,)
+    forms = {way: make for finding in findings for way, make in enumerate(wanted) if is_made_by(finding, make)}
+    assert len(findings) == len(forms) == len(wanted)
+    assert all(finding["prompts"] >= 0.8 * len(answers) for finding in findings)
     about = report.audit["search"]
-    assert about is not None and about["causes"] == 1 and about["calls"] <= about["budget"] == 2000
+    assert about is not None and about["causes"] == len(wanted) and about["calls"] <= about["budget"] == 2000
     assert report.exploits[0].reproduce().value == 1.0
+
+
+def is_made_by(finding: Finding, make: Callable[[str], str]) -> bool:
+    return all(example["completion"] == make(example["reference"] or "") for example in finding["examples"])
 
 
 def test_two_searches_find_the_same(pool: WorkerPool) -> None:

@@ -27,6 +27,7 @@ ENVELOPES = (
     Envelope("####", "#### "),
     Envelope("answer tag", "<answer>", "</answer>"),
     Envelope("sentence", "The answer is ", "."),
+    Envelope("answer line", "Answer: "),
     Envelope("think, boxed", "<think>\nI work it out.\n</think>\n\\boxed{", "}"),
     Envelope("think, answer tag", "<think>\nI work it out.\n</think>\n<answer>", "</answer>"),
 )

@@ -16,6 +16,7 @@ from trueward.tasks.text.rows import Row
 _MOST_NEAR = 6
 REFERENCE = "the right answer"
 NOTHING = "no answer"
+ZERO = "0"
 HEDGES = ("right or wrong", "wrong or right")
 
 
@@ -93,6 +94,7 @@ class Builder:
         for answer in transplants(row, self.surroundings, 1):
             made["the answer to another question"] = single(answer)
         made[NOTHING] = nothing("no answer", "")
+        made[ZERO] = single(Answer("constant 0", "0"))
         right = Answer("reference", (row.answer or "").strip())
         wrong = next(wrong_answers(row, self.surroundings), None)
         if right.text:

@@ -37,8 +37,8 @@ def require_hypothesis() -> None:
 def shrink(asked: Asked, asking: Asking, known: Known) -> Asked:
     """The smallest construction inside this one that is still certified wrong and still paid.
 
-    Steps are left out, what is repeated is repeated less often, and then the base that knows least is looked for. The
-    certificate is asked again every time.
+    Steps are left out, what is repeated is repeated less often; then the first steps of the same kinds are looked for
+    that do as well, and the base that knows least. The certificate is asked again every time.
 
     Args:
         asked: what was paid.
@@ -60,9 +60,19 @@ def shrink(asked: Asked, asking: Asking, known: Known) -> Asked:
         return not known(other) and _paid(other, row, asking) is not None
 
     fewest = _find(smaller, still_paid, _SHRINKS) or construction
-    simpler = st.sampled_from(simplest_first(asking.builder.bases(row))).map(lambda base: replace(fewest, base=base))
-    best = _find(simpler, still_paid, _SHRINKS) or fewest
+    plainer = st.tuples(*(st.sampled_from(_no_later(step)) for step in fewest.steps)).map(
+        lambda chosen: arranged(fewest.base, chosen, fewest.amount)
+    )
+    plainest = _find(plainer, still_paid, _SHRINKS) or fewest
+    simpler = st.sampled_from(simplest_first(asking.builder.bases(row))).map(lambda base: replace(plainest, base=base))
+    best = _find(simpler, still_paid, _SHRINKS) or plainest
     return _paid(best, row, asking) or asked
+
+
+def _no_later(step: int) -> list[int]:
+    """Steps of the same slot and kind that stand no later in the vocabulary, the first one first."""
+    wanted = STEPS[step]
+    return [i for i in range(step + 1) if (STEPS[i].slot, STEPS[i].kind) == (wanted.slot, wanted.kind)]
 
 
 def simplest_first(bases: Iterable[str]) -> list[str]:

@@ -89,6 +89,12 @@ def _separate(separator: str, derivation: Derivation, making: Making) -> Derivat
     return replace(derivation, blocks=(tuple(block),)) if tuple(block) != derivation.blocks[0] else None
 
 
+def _listed(derivation: Derivation, making: Making) -> Derivation | None:
+    """The alternatives of a hedge as a list in JSON."""
+    made = _separate('", "', derivation, making)
+    return None if made is None else replace(made, blocks=(('["', *made.blocks[0], '"]'),))
+
+
 def _hide(opening: str, closing: str, derivation: Derivation, making: Making) -> Derivation | None:
     """The right answer where none is given, before a wrong one that is."""
     right = (making.row.answer or "").strip()
@@ -107,6 +113,21 @@ def _hide(opening: str, closing: str, derivation: Derivation, making: Making) ->
 def _envelope(index: int, derivation: Derivation, making: Making) -> Derivation | None:
     wanted = ENVELOPES[index].in_container(derivation.envelope.container)
     return None if wanted == derivation.envelope else derivation.inside(wanted)
+
+
+def _unclosed(derivation: Derivation, making: Making) -> Derivation | None:
+    envelope = derivation.envelope
+    if not envelope.after:
+        return None
+    return derivation.inside(replace(envelope, name=f"{envelope.name}, unclosed", after=""))
+
+
+def _again(index: int, derivation: Derivation, making: Making) -> Derivation | None:
+    """The same answer once more, in another envelope."""
+    envelope = ENVELOPES[index]
+    if derivation.form != "single" or derivation.blocks != ((0,),) or envelope.before == derivation.envelope.before:
+        return None
+    return _edit("after", f"\n{envelope.wrap(derivation.answers[0].text)}", derivation, making)
 
 
 def _edit(kind: str, text: str, derivation: Derivation, making: Making) -> Derivation | None:
@@ -145,8 +166,23 @@ def _comma_before_the_unit(text: str) -> str | None:
     return re.sub(r"^([+-]?[\d.,]*\d)\s*(?=[A-Za-z°])", r"\1, ", text)
 
 
-_BEHIND = (".", "!", "?", "...", " km", ", km", " miles", ", miles", "%", r"\%", "0", ".5", "e1", "/2", "^2", "i", "+1")
-_BEFORE = ("-", "+", "1", "~", "<", ">", "2*", "1/", r"\sqrt ")
+def _first_element_only(text: str) -> str | None:
+    parts = text.split(",")
+    return ", ".join([parts[0].strip()] * len(parts)) if len(parts) > 1 else None
+
+
+def _other_elements_emptied(text: str) -> str | None:
+    parts = text.split(",")
+    return parts[0] + "," * (len(parts) - 1) if len(parts) > 1 else None
+
+
+def _range(text: str) -> str | None:
+    match = re.match(r"\d+(?:\.\d+)?", text)
+    return f"0-{match.group()}00{text[match.end() :]}" if match and "." not in match.group() else None
+
+
+_BEHIND = (".", "!", "?", "...", " km", ", km", " miles", ", miles", "%", r"\%", "0", ".5", "e3", "/2", "^2", "i", "+1")
+_BEFORE = ("-", "+", "7", "~", "<", ">", "2*", "1/", r"\sqrt ")
 _AROUND = (("(", ")"), ("[", "]"), ("{", "}"), ("|", "|"), ("$", "$"), (r"\text{", "}"), ("**", "**"), ('"', '"'))
 _REWRITINGS = (
     ("its last two digits swapped", _digits_swapped),
@@ -155,8 +191,12 @@ _REWRITINGS = (
     ("blanks between its digits", _digits_apart),
     ("a comma before its unit", _comma_before_the_unit),
     ("capital letters", str.upper),
+    ("its first element in the place of all others", _first_element_only),
+    ("its elements but the first left empty", _other_elements_emptied),
+    ("a range that begins at 0 in its place", _range),
 )
-_SEPARATORS = (" / ", "; ", " and ", ", ", " | ", " - ", " vs ", ", or ", " (or) ", " & ", "/")
+_SEPARATORS = (" / ", "; ", " and ", ", ", " | ", " - ", " vs ", ", or ", " (or) ", " & ", "/", f"{' ' * 60}or ")
+_SAID_AGAIN = ("boxed", "answer tag", "sentence")
 _PHRASES = (
     "Answer:",
     "Final answer:",
@@ -183,9 +223,10 @@ def _vocabulary() -> tuple[Step, ...]:
     steps += [Step(f"{a!r} and {b!r} around it", "answer", "around", partial(_around, a, b)) for a, b in _AROUND]
     steps += [Step(name, "answer", name, partial(_rewrite, make)) for name, make in _REWRITINGS]
     steps += [
-        Step(f"alternatives separated by {text!r}", "separator", "separator", partial(_separate, text))
+        Step(f"alternatives separated by {_brief(text)!r}", "separator", "separator", partial(_separate, text))
         for text in _SEPARATORS
     ]
+    steps.append(Step("alternatives as a list in JSON", "separator", "separator", _listed))
     steps += [
         Step(f"the right answer {where} before it", "hide", "hide", partial(_hide, opening, closing))
         for where, opening, closing in _HIDDEN
@@ -193,6 +234,12 @@ def _vocabulary() -> tuple[Step, ...]:
     steps += [
         Step(f"delivered as {envelope.name}", "envelope", envelope.name.split(", ")[-1], partial(_envelope, index))
         for index, envelope in enumerate(ENVELOPES)
+    ]
+    steps.append(Step("what closes the envelope left out", "envelope", "unclosed", _unclosed))
+    steps += [
+        Step(f"said again as {envelope.name}", "end", "again", partial(_again, index))
+        for index, envelope in enumerate(ENVELOPES)
+        if envelope.name in _SAID_AGAIN
     ]
     for text in _PHRASES:
         shown = text if len(text) <= 40 else f"{text[:37]}…"
@@ -204,6 +251,10 @@ def _vocabulary() -> tuple[Step, ...]:
         Step("all of it repeated", "length", "length", _repeat, counted=True),
     ]
     return tuple(steps)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:3]}…{text[-6:]}"
 
 
 def _written(name: str, kind: str, before: str, after: str) -> Step:

@@ -44,13 +44,14 @@ def groups(bases: Collection[str], transparent: Collection[int]) -> Iterator[Con
     """Several steps at a time, so that pairs of steps of different slots are tried, the likeliest kinds first."""
     wrong, hedges = _kinds(bases)
     first = wrong[:1] or _those(bases, NOTHING)
-    around = [[i for i in of_slot(slot) if i in transparent] for slot in _WHOLE]
+    around = [[i for i in of_slot(slot) if i in transparent] for slot in ("envelope", *_WHOLE)]
     opaque = [i for i in of_slot("envelope", *_WHOLE) if i not in transparent]
     tolerated = [i for i in of_slot("answer") if i in transparent]
     streams = [
         _covering(first, [list(of_slot("answer")), *around]),
         _beside((*first, *_those(bases, NOTHING)), opaque, around),
         _two_answers(_those(bases, REFERENCE), tolerated),
+        _covering(_those(bases, REFERENCE), [list(of_slot("answer")), around[0]]),
         _two_answers(first, tolerated),
         _covering(hedges, [list(of_slot("separator")), list(of_slot("envelope"))]),
         _covering(hedges, [list(of_slot("separator")), *around]),

@@ -34,7 +34,7 @@ lint: $(INSTALLED)
 	@echo "== architecture (import-linter)"
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(VERL)
 	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
 		echo "== $$file"; $(BIN)/python $$file || exit 1; \
 	done

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,7 +196,8 @@ def test_every_probe_is_a_program_that_fails_its_tests(data: list[dict[str, Any]
 
 
 def test_probes_leave_the_folder_of_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that write files do so in temporary folders only; elsewhere they write nothing."""
+    """Programs that write files do so in folders that `tempfile` made only; elsewhere they write nothing."""
+    made = Path(tempfile.mkdtemp(dir="/tmp"))
     home = Path(__file__).parent
     before = sorted(path.name for path in home.iterdir() if path.suffix != ".pyc")
     rows = rows_from(programs()[:1]).rows
@@ -203,5 +206,8 @@ def test_probes_leave_the_folder_of_the_user_alone(tmp_path: Path, monkeypatch: 
             if "put(" in draft.derivation.text:
                 subprocess.run([sys.executable, "-S", "-c", draft.derivation.text], cwd=home, capture_output=True)
                 subprocess.run([sys.executable, "-S", "-c", draft.derivation.text], cwd=tmp_path, capture_output=True)
+                subprocess.run([sys.executable, "-S", "-c", draft.derivation.text], cwd=made, capture_output=True)
     assert sorted(path.name for path in home.iterdir() if path.suffix != ".pyc") == before
-    assert (tmp_path / "reward.txt").read_text() == "1"
+    assert list(tmp_path.iterdir()) == []
+    assert (made / "reward.txt").read_text() == "1"
+    shutil.rmtree(made)

@@ -2,7 +2,7 @@
 
 Each ignores its input. What it prints and what its functions return is fixed, or taken from whatever it can see of the
 grader, so the row's own tests certify it as wrong (`certificates.programs`). Programs that write files do so in
-temporary folders and in the folders of known graders only: the machine that runs the audit is left as it was.
+folders of `tempfile` and in those of known graders only: the machine that runs the audit is left as it was.
 """
 
 from __future__ import annotations
@@ -54,12 +54,13 @@ class Stdout:
 sys.stdout.getvalue = Stdout().getvalue if hasattr(sys.stdout, "getvalue") else None
 """
 
-# Only where programs are put to be run, so that nothing of the user's is touched.
+# Only in folders that `tempfile` made for one run, so that nothing of the user's is touched: a project may lie in /tmp.
 _FOLDERS = """\
-import os, tempfile
+import os, re, tempfile
 here = os.path.realpath(os.getcwd())
-temporary = [os.path.realpath(place) for place in (tempfile.gettempdir(), "/tmp")]
-folders = [here] if any(here == place or here.startswith(place + os.sep) for place in temporary) else []
+temporary = {os.path.realpath(place) for place in (tempfile.gettempdir(), "/tmp")}
+made = os.path.dirname(here) in temporary and re.fullmatch("tmp[a-z0-9_]{8}", os.path.basename(here))
+folders = [here] if made else []
 folders += [place for place in ("/logs/verifier", "/logs") if os.path.isdir(place)]
 def put(name, text):
     for folder in folders:

@@ -108,7 +108,9 @@ def shown(extra: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
         extra: further folders that programs may import from.
     """
     paths: dict[str, str] = {}
-    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    # In a virtual environment one of the two is its own folder, which holds nothing of the standard library.
+    own = sys.prefix != sys.base_prefix
+    standard = [path for path in map(sysconfig.get_path, ("stdlib", "platstdlib")) if not own or not _below(path)]
     outside = [] if sys.base_prefix in ("/usr", "/") else [os.path.join(sys.base_prefix, "lib")]
     for path in (*_LIBRARIES, *outside, *(path for path in standard if path)):
         if os.path.islink(path):
@@ -127,6 +129,10 @@ def shown(extra: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
     paths |= {os.path.abspath(path): "folder" for path in extra}
     kept = {path: kind for path, kind in paths.items() if kind != "folder" or not _inside(path, paths) or path in extra}
     return tuple(kept.items())
+
+
+def _below(path: str | None) -> bool:
+    return bool(path) and f"{path}/".startswith(f"{sys.prefix}/")
 
 
 def _inside(path: str, paths: dict[str, str]) -> bool:

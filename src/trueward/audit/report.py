@@ -149,7 +149,6 @@ _TELLING_ORDER = (
     "format only",
     "echo",
     "one-token key",
-    "note to the grader",
     "constant",
     "list of options",
     "restated problem",
@@ -159,6 +158,7 @@ _TELLING_ORDER = (
     "transplant",
     "odd characters",
     "near miss",
+    "note to the grader",
 )
 
 

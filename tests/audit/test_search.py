@@ -187,3 +187,12 @@ def test_a_reward_that_reads_no_answer_is_not_searched_and_says_so() -> None:
     assert any(line.startswith("there was no search") for line in document["header"])
     with pytest.raises(AuditError, match="-5 calls"):
         audit(length, rows, search=-5)
+
+
+def test_a_reward_that_raises_does_not_take_a_search_over_its_budget() -> None:
+    def strict(completion: str, answer: str) -> float:
+        return float(any(map(str.isdigit, completion)) and int(completion) == int(answer))
+
+    rows = [{"prompt": f"Question {i}", "answer": answer, "answer_type": "int"} for i, answer in enumerate(NUMBERS)]
+    about = audit(strict, rows, search=150, families=("near miss",)).audit["search"]
+    assert about is not None and about["candidates"] > 50 and about["calls"] <= 150

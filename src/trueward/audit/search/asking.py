@@ -52,7 +52,7 @@ class Asking:
         surroundings: for the certificate.
         scoring: the reward.
         scales: the scale of every row.
-        budget: calls that may be made, repeats of failures included.
+        budget: calls that may be made. A failure is not repeated: what failed is not paid.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Asking:
             else:
                 self._known[key] = None  # so that it is asked once even where it stands twice
                 fresh.append((construction, row, derivation, _RELATIONS[label]))
-        outcomes = self.scoring.score([(row, derivation) for _, row, derivation, _ in fresh])
+        outcomes = self.scoring.score([(row, derivation) for _, row, derivation, _ in fresh], retry=False)
         for (construction, row, derivation, relation), outcome in zip(fresh, outcomes, strict=True):
             payoff = self.scales[row.id].payoff(outcome.value)
             self._known[row.id, construction] = Asked(construction, row, derivation, relation, outcome, payoff)
@@ -114,6 +114,6 @@ class Asking:
         """Which of these steps leave this base paid when it is the right answer: they hide nothing beside them."""
         made = [(step, self.builder.build(Construction(base, (step,), amount), row)) for step in steps]
         pairs = [(step, derivation) for step, derivation in made if derivation is not None][: self.left]
-        outcomes = self.scoring.score([(row, derivation) for _, derivation in pairs])
+        outcomes = self.scoring.score([(row, derivation) for _, derivation in pairs], retry=False)
         payoffs = [self.scales[row.id].payoff(outcome.value) for outcome in outcomes]
         return {step for (step, _), payoff in zip(pairs, payoffs, strict=True) if payoff is not None and payoff >= FULL}

@@ -47,12 +47,10 @@ class Find:
 
     Attributes:
         construction: the smallest one that shows it.
-        smallest: on the row where it was found.
-        results: on every row that was tried, paid or not.
+        results: on every row that was tried, paid or not; the row where it was found comes first.
     """
 
     construction: Construction
-    smallest: Result
     results: tuple[Result, ...]
 
     @property
@@ -172,7 +170,7 @@ def _spread(asked: Asked, rows: Sequence[Row], asking: Asking) -> Find:
     construction = asked.construction
     others = asking.ask([(construction, row) for row in rows[:_SPREAD] if row.id != asked.row.id])
     results = tuple(_result(one) for one in (asked, *others))
-    return Find(construction, results[0], results)
+    return Find(construction, results)
 
 
 def _result(asked: Asked) -> Result:

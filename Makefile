@@ -54,7 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Once, usually one to five minutes; what pip says goes to $(VENV)/install.log"
 	@start=$$(date +%s); \
 	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-		$(BIN)/python -m pip install --progress-bar off -e '.[audit,dev]' > $(VENV)/install.log 2>&1 \
+		$(BIN)/python -m pip install --progress-bar off -e '.[audit,dev,ray,train]' > $(VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VENV)/install.log; echo "the installation failed; see $(VENV)/install.log"; exit 1; }; \
 	echo "Installed in $$(( $$(date +%s) - start )) s."
 	@touch $@

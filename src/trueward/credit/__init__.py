@@ -16,10 +16,22 @@ The pipeline, of which every step may be left out:
 - `scan`: the recurrence that all returns are made of.
 - `spread`: rollouts to decisions (a view), segments to decisions, rewards to the last decision of their segment.
 - `weight`: weights of decisions; whitening over the batch.
+- `estimators`: these steps joined, as a training loop takes them: `GroupRelative`, `GreedyBaseline`, `SegmentReturns`,
+  `GeneralisedAdvantage`.
 
 What each estimator estimates, and where it is biased: docs/credit.md.
 """
 
+from trueward.credit.estimators import (
+    Credited,
+    Estimator,
+    GeneralisedAdvantage,
+    GreedyBaseline,
+    GroupRelative,
+    SegmentReturns,
+    log_ratios,
+    token_rewards,
+)
 from trueward.credit.group import Advantages, greedy_advantages, group_advantages
 from trueward.credit.returns import Estimates, gae, gae_over_episodes, lambda_returns, returns_to_go
 from trueward.credit.scores import ScoredAdvantages, score_advantages
@@ -43,4 +55,12 @@ __all__ = [
     "at_segment_ends",
     "weigh",
     "whiten",
+    "Estimator",
+    "Credited",
+    "GroupRelative",
+    "GreedyBaseline",
+    "SegmentReturns",
+    "GeneralisedAdvantage",
+    "token_rewards",
+    "log_ratios",
 ]

@@ -8,6 +8,7 @@ an optimiser.
 - `aggregation`: how much each row's decisions count (by token, sequence, group or fixed length); masked sums and means.
 - `ratios`: log-probability ratios that stay finite.
 - `policy_gradient`: the clipped surrogate of PPO, GRPO, Dr. GRPO, DAPO, GSPO; REINFORCE.
+- `policy_loss`: these joined with a divergence and an entropy bonus, as a training loop takes them.
 - `divergence`: the estimators k1, k2, k3 of a KL divergence, for the reward or for the loss; the entropy bonus.
 - `value`: the critic's loss with clipping; explained variance.
 - `preference`: Bradley–Terry; the logistic loss with soft labels on log-probability differences (DPO, DNO, POWER-DL…).

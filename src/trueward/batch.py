@@ -30,12 +30,15 @@ class Text:
     Attributes:
         prompts: N prompts, text or chat messages.
         completions: N completions, text or chat messages.
-        token_ids: tokens of prompt and completion, padded; None for text that was not tokenized.
+        token_ids: tokens of prompt and completion, L columns; None for text that was not tokenized. Prompts are padded
+            on the left and completions on the right, so that the decisions of `Rollouts.mask` are the last T columns.
+        attention: True on tokens, False on padding.
     """
 
     prompts: Sequence[Any]
     completions: Sequence[Any]
-    token_ids: Int[Any, "n t"] | None = None
+    token_ids: Int[Any, "n l"] | None = None
+    attention: Bool[Any, "n l"] | None = None
 
     def __len__(self) -> int:
         """Number of rollouts."""

@@ -33,5 +33,13 @@ class AuditError(TruewardError):
     """The audit cannot come to a verdict: too few usable rows, no calibration, a failed self-test."""
 
 
+class TrainingError(TruewardError):
+    """A training run cannot start or go on: settings that contradict each other, a checkpoint of another run."""
+
+
+class EvidenceError(TruewardError):
+    """An experiment is not what it must be: unknown arms, seeds that overlap, results of other settings."""
+
+
 class MissingExtra(TruewardError):
     """An optional library is not installed. The message names the extra to install."""

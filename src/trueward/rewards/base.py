@@ -51,6 +51,30 @@ class Reward(abc.ABC):
     def use(self, runner: Runner) -> bool:
         """Score leaf rewards that have an address on this runner; True when all have one."""
 
+    def pieces(self) -> Sequence[Any]:
+        """Rewards and transforms that it is made of."""
+        return ()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Running statistics of all pieces that keep any, by their place; {} where there are none."""
+        states = {str(place): _state(piece) for place, piece in enumerate(self.pieces())}
+        return {place: state for place, state in states.items() if state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave.
+
+        Raises:
+            RewardError: the state belongs to a reward of other pieces.
+        """
+        pieces = {str(place): piece for place, piece in enumerate(self.pieces())}
+        for place, inner in state.items():
+            if not hasattr(pieces.get(place), "load_state_dict"):
+                raise RewardError(
+                    f"{self.name}: the saved state is that of another reward: it has statistics for piece {place}, "
+                    f"and there are {len(pieces)} pieces, of which that one keeps none"
+                )
+            pieces[place].load_state_dict(inner)
+
     @property
     def __name__(self) -> str:
         """The name under which engines log it."""
@@ -86,6 +110,11 @@ class Reward(abc.ABC):
     def transform(self, *transforms: Transform) -> Reward:
         """This reward with transforms applied to its scores, first to last."""
         return Transformed(self, transforms)
+
+
+def _state(piece: Any) -> dict[str, Any]:
+    state: dict[str, Any] = piece.state_dict() if hasattr(piece, "state_dict") else {}
+    return state
 
 
 def _terms(reward: Reward) -> tuple[tuple[float, Reward], ...]:
@@ -180,6 +209,10 @@ class Sum(Reward):
         """Every term moves to the runner."""
         return all([reward.use(runner) for _, reward in self.terms])
 
+    def pieces(self) -> Sequence[Any]:
+        """The terms."""
+        return [reward for _, reward in self.terms]
+
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The parts of every term."""
         parts: dict[str, Part] = {}
@@ -211,6 +244,10 @@ class Product(Reward):
         """Both factors move to the runner."""
         return all([self.first.use(runner), self.second.use(runner)])
 
+    def pieces(self) -> Sequence[Any]:
+        """Both factors."""
+        return [self.first, self.second]
+
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the product where both factors have a value; else the status of the one that has none."""
         a, b = self.first.score(rollouts, context), self.second.score(rollouts, context)
@@ -232,6 +269,10 @@ class Gated(Reward):
     def use(self, runner: Runner) -> bool:
         """Gate and reward move to the runner."""
         return all([self.opener.use(runner), self.reward.use(runner)])
+
+    def pieces(self) -> Sequence[Any]:
+        """Gate and reward."""
+        return [self.opener, self.reward]
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the reward's total where the gate is open, else the lower of 0 and that total.
@@ -273,6 +314,10 @@ class Transformed(Reward):
     def use(self, runner: Runner) -> bool:
         """The inner reward moves to the runner."""
         return self.inner.use(runner)
+
+    def pieces(self) -> Sequence[Any]:
+        """The inner reward, then the transforms."""
+        return [self.inner, *self.transforms]
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The inner scores, transformed first to last."""

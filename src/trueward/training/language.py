@@ -1,0 +1,436 @@
+"""The loop for language models: sample → score → credit → update, with evaluation against gold.
+
+One process, CPU or one GPU, readable in one sitting, resumable exactly. Anything larger runs on TRL or verl.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from trueward.batch import Context, Rollouts, Scores
+from trueward.credit.estimators import Credited, Estimator, log_ratios
+from trueward.errors import TrainingError
+from trueward.objectives.policy_loss import PolicyObjective
+from trueward.policies.language import LanguagePolicy
+from trueward.policies.sampling import Sampling
+from trueward.policies.scorer import TokenScorer
+from trueward.rewards.base import Reward
+from trueward.tasks.text.rows import Row
+from trueward.training import checkpoint
+from trueward.training.record import GoldMeasure, Record, read_metrics
+from trueward.training.rollouts import Segmenter, gather, logprobs_under, values_of
+from trueward.training.seeds import stream, stream_number, torch_stream
+from trueward.training.update import Learner, UpdateSettings, learner, update
+
+_FROM_POLICY = frozenset({"entropy", "hidden"})
+_FROM_LOOP = frozenset({"reference", "value", "greedy"})
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a policy is trained.
+
+    Attributes:
+        steps: updates.
+        prompts: prompts per update.
+        group: rollouts per prompt.
+        sampling: how rollouts are drawn.
+        learning_rate, warm_up, weight_decay: of AdamW; constant after a linear warm-up of so many optimiser steps.
+        critic_learning_rate: of the critic.
+        epochs, minibatches, micro_batch, gradient_clip, value_clip: see `UpdateSettings`.
+        seed: of every draw.
+        evaluate_every: updates between evaluations; the first is before any update, the last after all.
+        evaluation_samples: rollouts per held-out prompt.
+        checkpoint_every: updates between checkpoints.
+        keep_rollouts: write every rollout to Parquet.
+        tensorboard: write for TensorBoard.
+    """
+
+    steps: int = 250
+    prompts: int = 16
+    group: int = 8
+    sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=32))
+    learning_rate: float = 1e-3
+    warm_up: int = 10
+    weight_decay: float = 0.0
+    critic_learning_rate: float = 1e-3
+    epochs: int = 1
+    minibatches: int = 1
+    micro_batch: int | None = None
+    gradient_clip: float = 1.0
+    value_clip: float = 0.2
+    seed: int = 0
+    evaluate_every: int = 25
+    evaluation_samples: int = 1
+    checkpoint_every: int = 25
+    keep_rollouts: bool = True
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises `TrainingError` for counts below 1."""
+        counts = ("steps", "prompts", "group", "epochs", "minibatches", "evaluate_every", "checkpoint_every")
+        wrong = [f"{name}={getattr(self, name)!r}" for name in counts if getattr(self, name) < 1]
+        if wrong:
+            raise TrainingError(f"{', '.join(wrong)}: must be at least 1")
+
+
+class Hook(Protocol):
+    """Something that goes along with a run: it co-trains a reward, watches, or stops the run.
+
+    It acts after the rollouts of a step have been scored and credited, so that what it changes counts from the next
+    step on. `modules` and `optimizers` are saved with the run.
+    """
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        """Networks that it trains."""
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Their optimisers."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Everything else that it keeps, as JSON values."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take that back."""
+
+    def after_rollouts(self, rollouts: Rollouts, scores: Scores, context: Context) -> Mapping[str, float]:
+        """Act on the rollouts of a step; returns numbers to log.
+
+        Raises:
+            StopRun: the run should end after this step.
+        """
+
+
+class StopRun(Exception):
+    """Raised by a hook to end a run early; its text says why."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has ended.
+
+    Attributes:
+        policy: trained.
+        directory: with its files; see `record`.
+        metrics: one mapping per step.
+        stopped: why it ended early; "" where it did not.
+    """
+
+    policy: LanguagePolicy
+    directory: Path
+    metrics: list[dict[str, float]]
+    stopped: str = ""
+
+
+def train(
+    policy: LanguagePolicy,
+    rows: Sequence[Row],
+    reward: Reward,
+    *,
+    gold: GoldMeasure,
+    held_out: Sequence[Row],
+    credit: Estimator,
+    objective: PolicyObjective,
+    settings: TrainSettings,
+    directory: str | Path,
+    proxy: Reward | None = None,
+    segment: Segmenter | None = None,
+    critic: TokenScorer | None = None,
+    reference: LanguagePolicy | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Trained:
+    """Train a policy on a reward; a run that was killed goes on where it was, to the bit-identical result.
+
+    Args:
+        policy: trained in place. A run that goes on needs the same first weights: its checkpoint says so.
+        rows: prompts to train on, in a new order every epoch.
+        reward: what is optimised.
+        gold: what is really wanted. It is measured, on the rollouts of training too, and never read by anything here.
+        held_out: prompts to evaluate on.
+        credit: scores to advantages.
+        objective: advantages to a loss.
+        settings: everything else.
+        directory: of the run.
+        proxy: the reward that evaluations report as `proxy`; by default the one that is optimised. Runs with different
+            shaping of one reward are comparable in that reward.
+        segment: cuts rollouts into steps, for rewards that judge steps.
+        critic: values before each decision, trained along.
+        reference: what the policy must stay near; by default the policy as it comes in.
+        hooks: see `Hook`.
+
+    Raises:
+        TrainingError: the directory holds another run, or credit or objective need what is not there.
+    """
+    run = _Run(
+        policy=policy,
+        rows=rows,
+        reward=reward,
+        held_out=held_out,
+        credit=credit,
+        objective=objective,
+        settings=settings,
+        proxy=proxy or reward,
+        segment=segment,
+        critic=critic,
+        reference=policy.copy() if reference is None else reference,
+        hooks=hooks,
+    )
+    run.check()
+    return run.go(Path(directory), gold)
+
+
+@dataclass
+class _Ended:
+    """Why a run ended early; kept with it, so that it does not go on when it is started again."""
+
+    why: str = ""
+
+    def state_dict(self) -> dict[str, str]:
+        return {"why": self.why}
+
+    def load_state_dict(self, state: Mapping[str, str]) -> None:
+        self.why = state["why"]
+
+
+@dataclass
+class _Run:
+    """A run with all its parts."""
+
+    policy: LanguagePolicy
+    rows: Sequence[Row]
+    reward: Reward
+    held_out: Sequence[Row]
+    credit: Estimator
+    objective: PolicyObjective
+    settings: TrainSettings
+    proxy: Reward
+    segment: Segmenter | None
+    critic: TokenScorer | None
+    reference: LanguagePolicy
+    hooks: Sequence[Hook]
+    actor: Learner = field(init=False)
+    critic_learner: Learner | None = field(init=False)
+    ended: _Ended = field(init=False)
+
+    def __post_init__(self) -> None:
+        chosen = self.settings
+        self.actor = learner(self.policy.model, chosen.learning_rate, chosen.warm_up, chosen.weight_decay)
+        self.critic_learner, self.ended = None, _Ended()
+        if self.critic is not None:
+            self.critic_learner = learner(self.critic, chosen.critic_learning_rate, chosen.warm_up)
+
+    def check(self) -> None:
+        """Raises `TrainingError` where something is missing that credit or objective need."""
+        needs = self.credit.needs | self.objective.needs
+        unknown = needs - _FROM_POLICY - _FROM_LOOP
+        if unknown:
+            raise TrainingError(f"credit or objective need {', '.join(sorted(unknown))}, which this loop cannot give")
+        if "value" in needs and self.critic is None:
+            raise TrainingError("this credit needs a critic: give critic=TokenScorer.from_policy(policy)")
+        if not self.rows or not self.held_out:
+            raise TrainingError(f"{len(self.rows)} rows and {len(self.held_out)} held-out rows: both need at least one")
+
+    def go(self, directory: Path, gold: GoldMeasure) -> Trained:
+        """All steps that are not done yet."""
+        kept = self._kept()
+        found = checkpoint.latest(directory / "checkpoints")
+        done = 0 if found is None else checkpoint.restore(found, kept)
+        settings = self.settings
+        record = Record(
+            directory, gold, step=done, tensorboard=settings.tensorboard, keep_rollouts=settings.keep_rollouts
+        )
+        try:
+            if found is None:
+                # A checkpoint of step 0 says that the first evaluation was made.
+                record.write(0, self._evaluate(record), {})
+                checkpoint.save(directory / "checkpoints", 0, kept)
+            first = done + 1
+            for step in range(done + 1, settings.steps + 1):
+                if self.ended.why:
+                    break
+                self._step(step, record)
+                if step == settings.steps or self.ended.why or step % settings.checkpoint_every == 0:
+                    record.write_rollouts(first, step)
+                    checkpoint.save(directory / "checkpoints", step, kept)
+                    first = step + 1
+        finally:
+            record.close()
+        return Trained(self.policy, directory, read_metrics(directory), self.ended.why)
+
+    def _kept(self) -> checkpoint.Resumable:
+        modules: dict[str, torch.nn.Module] = {"policy": self.policy.model}
+        optimizers = {"policy": self.actor.optimizer}
+        states: dict[str, Any] = {"reward": self.reward, "actor": self.actor, "ended": self.ended}
+        if self.critic is not None and self.critic_learner is not None:
+            modules["critic"], optimizers["critic"] = self.critic, self.critic_learner.optimizer
+            states["critic"] = self.critic_learner
+        for place, hook in enumerate(self.hooks):
+            modules |= {f"hook {place} {name}": network for name, network in hook.modules().items()}
+            optimizers |= {f"hook {place} {name}": optimizer for name, optimizer in hook.optimizers().items()}
+            states[f"hook {place}"] = hook
+        identity = {
+            "settings": {key: value for key, value in dataclasses.asdict(self.settings).items() if key != "steps"},
+            "first weights": checkpoint.fingerprint(self.policy.model),
+            "reference": checkpoint.fingerprint(self.reference.model),
+            "prompts": len(self.rows),
+            "reward": self.reward.name,
+            "credit": repr(self.credit),
+            "objective": repr(self.objective),
+        }
+        return checkpoint.Resumable(modules, optimizers, states, identity)
+
+    def _step(self, step: int, record: Record) -> None:
+        clock, seconds = time.perf_counter(), {}
+
+        def lap(stage: str) -> None:
+            nonlocal clock
+            now = time.perf_counter()
+            seconds[stage], clock = now - clock, now
+
+        # Networks with dropout draw from torch's own generator.
+        torch.manual_seed(stream_number(self.settings.seed, "dropout", step))
+        context = self._context(step, training=True)
+        rows = self._prompts(step)
+        rollouts = self._gather(rows, step)
+        lap("sample")
+        scores = self.reward.score(rollouts, context)
+        rollouts = self._with_greedy(rollouts, rows, context)
+        lap("score")
+        credited = self.credit(scores, rollouts, context)
+        metrics = {**_described(rollouts, scores), **_prefixed("credit", credited.metrics)}
+        metrics |= _prefixed("update", self._learn(rollouts, credited, step))
+        lap("update")
+        for hook in self.hooks:
+            try:
+                metrics |= _prefixed("hook", hook.after_rollouts(rollouts, scores, context))
+            except StopRun as request:
+                self.ended.why = str(request) or type(hook).__name__
+        lap("hooks")
+        repeated = [row for row in rows for _ in range(self.settings.group)]
+        record.training(repeated, rollouts, scores, credited.advantages, step)
+        if step % self.settings.evaluate_every == 0 or step == self.settings.steps or self.ended.why:
+            metrics |= self._evaluate(record)
+        lap("record")
+        record.write(step, metrics, seconds)
+
+    def _context(self, step: int, *, training: bool) -> Context:
+        generator = stream(self.settings.seed, "context" if training else "evaluation context", step)
+        return Context(step, self.settings.steps, training, self.policy, self.reference, generator)
+
+    def _prompts(self, step: int) -> list[Row]:
+        """The prompts of a step: rows in an order of their own every epoch, none left out."""
+        first = (step - 1) * self.settings.prompts
+        chosen: list[Row] = []
+        epoch, order = -1, np.zeros(0, dtype=int)
+        for place in range(first, first + self.settings.prompts):
+            if place // len(self.rows) != epoch:
+                epoch = place // len(self.rows)
+                order = stream(self.settings.seed, "order", epoch).permutation(len(self.rows))
+            chosen.append(self.rows[order[place % len(self.rows)]])
+        return chosen
+
+    def _gather(self, rows: Sequence[Row], step: int) -> Rollouts:
+        needs = self.credit.needs | self.objective.needs
+        rollouts = gather(
+            self.policy,
+            rows,
+            self.settings.sampling,
+            torch_stream(self.settings.seed, "rollouts", step),
+            group=self.settings.group,
+            want=sorted(self.credit.needs & _FROM_POLICY),
+            segment=self.segment,
+        )
+        features = dict(rollouts.features)
+        if self.critic is not None:
+            features["value"] = values_of(self.critic, rollouts)
+        reference = None
+        if "reference" in needs:
+            reference = logprobs_under(self.reference, rollouts, self.settings.sampling.temperature)
+        return dataclasses.replace(rollouts, features=features, ref_logprobs=reference)
+
+    def _with_greedy(self, rollouts: Rollouts, rows: Sequence[Row], context: Context) -> Rollouts:
+        if "greedy" not in self.credit.needs:
+            return rollouts
+        sampling = dataclasses.replace(self.settings.sampling, greedy=True)
+        greedy = gather(self.policy, rows, sampling, torch.Generator(), segment=self.segment)
+        # A baseline is a measurement: it must not move the statistics of the reward.
+        total = self.reward.score(greedy, dataclasses.replace(context, training=False)).total()
+        features = {**rollouts.features, "greedy": np.repeat(total, self.settings.group)}
+        return dataclasses.replace(rollouts, features=features)
+
+    def _learn(self, rollouts: Rollouts, credited: Credited, step: int) -> dict[str, float]:
+        settings = self.settings
+        return update(
+            self.policy,
+            self.actor,
+            rollouts,
+            credited,
+            self.objective,
+            UpdateSettings(
+                epochs=settings.epochs,
+                minibatches=settings.minibatches,
+                micro_batch=settings.micro_batch,
+                gradient_clip=settings.gradient_clip,
+                value_clip=settings.value_clip,
+                temperature=settings.sampling.temperature,
+            ),
+            stream(settings.seed, "minibatches", step),
+            critic=self.critic,
+            critic_learner=self.critic_learner,
+        )
+
+    def _evaluate(self, record: Record) -> dict[str, float]:
+        """Held-out prompts, always with the same draws, so that what changes between evaluations is the policy."""
+        settings = self.settings
+        rollouts = gather(
+            self.policy,
+            self.held_out,
+            settings.sampling,
+            torch_stream(settings.seed, "evaluation"),
+            group=settings.evaluation_samples,
+            segment=self.segment,
+        )
+        reference = logprobs_under(self.reference, rollouts, settings.sampling.temperature)
+        rollouts = dataclasses.replace(rollouts, ref_logprobs=reference)
+        context = self._context(0, training=False)
+        scores = self.proxy.score(rollouts, context)
+        record.evaluation([row for row in self.held_out for _ in range(settings.evaluation_samples)], rollouts)
+        mask = np.asarray(rollouts.mask)
+        return {
+            "proxy": float(np.nanmean(scores.total())) if not np.isnan(scores.total()).all() else float("nan"),
+            "kl": float(log_ratios(rollouts).sum(axis=1).mean()),
+            "length": float(mask.sum(axis=1).mean()),
+            "finished": float(np.mean(rollouts.features["finished"])),
+        }
+
+
+def _described(rollouts: Rollouts, scores: Scores) -> dict[str, float]:
+    """What a step looked like: reward, parts, statuses, lengths."""
+    mask, total = np.asarray(rollouts.mask), scores.total()
+    known = total[~np.isnan(total)]
+    told = {
+        "train/reward": float(known.mean()) if len(known) else float("nan"),
+        "train/reward_deviation": float(known.std()) if len(known) else float("nan"),
+        "train/length": float(mask.sum(axis=1).mean()),
+        "train/finished": float(np.mean(rollouts.features["finished"])),
+        "train/entropy_estimate": float(-(np.asarray(rollouts.logprobs) * mask).sum() / max(1, mask.sum())),
+    }
+    for name, part in scores.parts.items():
+        values = part.values[part.present]
+        told[f"part/{name}"] = float(values.mean()) if values.size else float("nan")
+    for status in scores.status:
+        if not status.ok:
+            told[f"status/{status.value}"] = told.get(f"status/{status.value}", 0.0) + 1.0
+    return told
+
+
+def _prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{prefix}/{name}": float(value) for name, value in metrics.items()}

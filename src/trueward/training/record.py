@@ -1,0 +1,193 @@
+"""What a run writes down, gold among it.
+
+Gold enters here and nowhere else in training: the record measures rollouts that were already scored and learnt from,
+and gives nothing back.
+
+    metrics.jsonl          one line per step; evaluations add `proxy`, `gold`, `kl`, `measure/…`
+    rollouts/*.parquet     every rollout with proxy, gold, length, status, group and advantage
+    tensorboard/           the same numbers as metrics.jsonl
+    seconds.jsonl          how long each step took, apart, because no two runs agree on it
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueward.batch import Rollouts, Scores, Text
+from trueward.tasks.gold import Gold
+from trueward.tasks.text.rollout_formats import write_rollouts
+from trueward.tasks.text.rollouts import LoggedCompletion
+from trueward.tasks.text.rows import Row
+
+GoldMeasure = Callable[[Sequence[Row], Sequence[str]], Gold]
+"""What is really wanted, measured on rows and completions."""
+
+
+class Record:
+    """The files of one run.
+
+    Args:
+        directory: of the run.
+        gold: what is really wanted.
+        step: updates that are already recorded; whatever is later is dropped, because it will be done again.
+        tensorboard: write for TensorBoard too.
+        keep_rollouts: write every rollout.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        gold: GoldMeasure,
+        *,
+        step: int = 0,
+        tensorboard: bool = True,
+        keep_rollouts: bool = True,
+    ) -> None:
+        self._directory, self._gold, self._keep_rollouts = directory, gold, keep_rollouts
+        self._rollouts: list[LoggedCompletion] = []
+        self._line: dict[str, float] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.jsonl", "seconds.jsonl"):
+            _cut_after(directory / name, step)
+        # Closed by `close`.
+        self._metrics = (directory / "metrics.jsonl").open("a")
+        self._seconds = (directory / "seconds.jsonl").open("a")
+        self._board = _board(directory / "tensorboard", step) if tensorboard else None
+
+    def training(self, rows: Sequence[Row], rollouts: Rollouts, scores: Scores, advantages: Any, step: int) -> None:
+        """Rollouts that were learnt from.
+
+        Args:
+            rows: one per rollout.
+            rollouts: of this step.
+            scores: what the reward said of them.
+            advantages: [N] or [N, T].
+            step: this update, from 1.
+        """
+        completions = texts_of(rollouts)
+        gold = self._gold(rows, completions)
+        self._line["train/gold"] = float(np.mean(gold.values))
+        if self._keep_rollouts:
+            self._rollouts += _logged(rows, rollouts, scores, np.asarray(advantages), gold, step)
+
+    def evaluation(self, rows: Sequence[Row], rollouts: Rollouts) -> None:
+        """Rollouts to held-out prompts: gold and its measures join the line of this step."""
+        gold = self._gold(rows, texts_of(rollouts))
+        self._line["gold"] = float(np.mean(gold.values))
+        for name, values in gold.measures.items():
+            self._line[f"measure/{name}"] = float(np.mean(values))
+
+    def write(self, step: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """End a step: one line of metrics, whole or not at all as far as a reader goes.
+
+        Args:
+            step: updates done.
+            metrics: numbers of this step.
+            seconds: how long its stages took.
+        """
+        line = {**metrics, **self._line}
+        self._line = {}
+        _write_line(self._metrics, step, line)
+        _write_line(self._seconds, step, seconds)
+        if self._board is not None:
+            for name, value in line.items():
+                self._board.add_scalar(name, value, step)
+
+    def write_rollouts(self, first: int, last: int) -> None:
+        """Write the rollouts of some steps to one file."""
+        if self._rollouts:
+            folder = self._directory / "rollouts"
+            folder.mkdir(exist_ok=True)
+            write_rollouts(folder / f"steps-{first:06d}-{last:06d}.parquet", self._rollouts)
+        self._rollouts = []
+
+    def close(self) -> None:
+        """Close the files."""
+        self._metrics.close()
+        self._seconds.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(directory: Path) -> list[dict[str, float]]:
+    """The lines of a run's `metrics.jsonl`, each with `step`; a last line that is not complete is left out."""
+    return [values for _, values in _lines(directory / "metrics.jsonl")]
+
+
+def texts_of(rollouts: Rollouts) -> list[str]:
+    """The completions as text.
+
+    Raises:
+        TypeError: the rollouts are not text.
+    """
+    if not isinstance(rollouts.content, Text):
+        raise TypeError(f"expected text rollouts, got {type(rollouts.content).__name__}")
+    return [str(completion) for completion in rollouts.content.completions]
+
+
+def _logged(
+    rows: Sequence[Row], rollouts: Rollouts, scores: Scores, advantages: np.ndarray, gold: Gold, step: int
+) -> list[LoggedCompletion]:
+    mask = np.asarray(rollouts.mask)
+    lengths = mask.sum(axis=1)
+    flat = advantages if advantages.ndim == 1 else (advantages * mask).sum(axis=1) / np.maximum(lengths, 1)
+    named = {f"reward/{name}": _per_row(part.filled()) for name, part in scores.parts.items()}
+    named["reward"] = scores.total()
+    groups = np.asarray(rollouts.group)
+    return [
+        LoggedCompletion(
+            step=step,
+            prompt=row.prompt,
+            completion=completion,
+            reference=row.answer,
+            rewards={name: _number(values[place]) for name, values in named.items()},
+            advantage=float(flat[place]),
+            gold=float(gold.values[place]),
+            length=int(lengths[place]),
+            status=status.value,
+            group=f"{step}/{groups[place]}",
+        )
+        for place, (row, completion, status) in enumerate(zip(rows, texts_of(rollouts), scores.status, strict=True))
+    ]
+
+
+def _per_row(values: np.ndarray) -> np.ndarray:
+    flat: np.ndarray = values if values.ndim == 1 else values.sum(axis=1)
+    return flat
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _write_line(file: Any, step: int, values: Mapping[str, float]) -> None:
+    numbers = {name: _number(float(value)) for name, value in values.items()}
+    file.write(json.dumps({"step": step, **numbers}) + "\n")
+    file.flush()
+
+
+def _lines(path: Path) -> list[tuple[str, dict[str, float]]]:
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            found.append((line, json.loads(line)))
+        except ValueError:
+            break  # a run that was killed while it wrote
+    return found
+
+
+def _cut_after(path: Path, step: int) -> None:
+    kept = [line for line, values in _lines(path) if values["step"] <= step]
+    path.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _board(directory: Path, step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(directory), purge_step=step + 1 if step else None)

@@ -82,3 +82,22 @@ def test_unsound_records_are_refused() -> None:
 def test_classes_of_status_do_not_overlap() -> None:
     for status in Status:
         assert status.ok + status.blames_answer + status.is_reward_bug <= 1
+
+
+def test_a_failed_answer_earns_the_worst_end_whatever_the_sign_of_the_weight() -> None:
+    status = [Status.OK, Status.RAISED, Status.OK]
+    values = np.array([0.25, np.nan, 0.75])
+    declared = Scores({"p": Part(values, status, weight=-1.0, low=0.0, high=1.0)})
+    assert declared.total() == pytest.approx([-0.25, -1.0, -0.75])
+    seen = Scores({"p": Part(values, status, weight=-2.0)})
+    assert seen.total() == pytest.approx([-0.5, -1.5, -1.5])
+
+
+def test_what_has_no_weight_takes_nothing_from_the_others() -> None:
+    lost = Part(np.array([np.nan, 1.0]), [Status.UNAVAILABLE, Status.OK], weight=0.0)
+    paid = Part(np.array([1.0, 2.0]), [Status.OK, Status.OK])
+    both = Scores({"raw": lost, "paid": paid})
+    assert both.total() == pytest.approx([1.0, 2.0])
+    assert both.status == [Status.OK, Status.OK]
+    assert list(both.paid) == ["paid"]
+    assert np.isnan(Scores({"raw": lost}).total()[0])

@@ -161,22 +161,23 @@ class Part:
     def filled(self) -> Float[np.ndarray, "..."]:
         """Values with the failure rule applied.
 
-        Rows that failed by the answer's fault earn `low`, or, where no range is declared, the lowest value that is ok
-        in this batch; rows that failed for any other reason are NaN, and so are those of the first kind when there is
-        nothing to compare them with. Segments and tokens that do not exist are 0.
+        Rows that failed by the answer's fault earn `low` (`high` where the weight is negative), or, where no range is
+        declared, the lowest value that is ok in this batch (the highest); rows that failed for any other reason are
+        NaN, and so are those of the first kind when there is nothing to compare them with. Segments and tokens that do
+        not exist are 0.
         """
+        worst, seen = (self.low, np.min) if self.weight >= 0 else (self.high, np.max)
+        if worst is None:
+            worst = float(seen(self.values[self.present])) if self.present.any() else np.nan
         values = np.where(self.present, self.values, 0.0)
         blamed = np.array([status.blames_answer for status in self.status], dtype=bool)
         lost = ~self.ok & ~blamed
-        low = self.low
-        if low is None:
-            low = float(self.values[self.present].min()) if self.present.any() else np.nan
         if self.level == "rollout":
-            return np.where(lost, np.nan, np.where(blamed, low, values))
+            return np.where(lost, np.nan, np.where(blamed, worst, values))
         values = np.where(lost[:, None], np.nan, values)
-        # One lowest reward for the row, not one for each of its segments: at its last one.
+        # One worst reward for the row, not one for each of its segments: at its last one.
         for row in np.flatnonzero(blamed).tolist():
-            values[row, _last(self.exists, row, values.shape[1])] = low
+            values[row, _last(self.exists, row, values.shape[1])] = worst
         return values
 
 
@@ -202,11 +203,17 @@ class Scores:
         """Number of rollouts."""
         return len(next(iter(self.parts.values())).status)
 
+    @property
+    def paid(self) -> Mapping[str, Part]:
+        """Parts that enter the total: those of another weight than 0. All of them where there are no others."""
+        return {name: part for name, part in self.parts.items() if part.weight} or self.parts
+
     def total(self, level: Level = "rollout") -> Float[np.ndarray, "..."]:
         """Weighted sum of the parts at one level, with the failure rule of each part applied.
 
-        At level "rollout" segment and token parts are summed over their existing entries. At a finer level a rollout
-        part joins at the row's last existing entry.
+        Parts of weight 0 are there to be seen: what fails in them takes nothing from the others. At level "rollout"
+        segment and token parts are summed over their existing entries. At a finer level a rollout part joins at the
+        row's last existing entry.
 
         Returns:
             [N] or [N, S] or [N, T]; NaN on rows where a part failed without the answer being to blame.
@@ -216,19 +223,19 @@ class Scores:
         """
         if level == "rollout":
             columns = [
-                part.weight * (part.filled() if part.level == "rollout" else part.filled().sum(axis=1))
-                for part in self.parts.values()
+                part.weight * part.filled() if part.level == "rollout" else part.weight * part.filled().sum(axis=1)
+                for part in self.paid.values()
             ]
             summed: np.ndarray = np.sum(columns, axis=0)
             return summed
-        finer = [part for part in self.parts.values() if part.level == level]
-        if not finer or any(part.level not in (level, "rollout") for part in self.parts.values()):
+        finer = [part for part in self.paid.values() if part.level == level]
+        if not finer or any(part.level not in (level, "rollout") for part in self.paid.values()):
             raise ValueError(
-                f"parts { ({n: p.level for n, p in self.parts.items()}) } cannot be joined at level {level!r}"
+                f"parts { ({n: p.level for n, p in self.paid.items()}) } cannot be joined at level {level!r}"
             )
         exists = finer[0].exists
         total: np.ndarray = np.sum([part.weight * part.filled() for part in finer], axis=0)
-        for part in self.parts.values():
+        for part in self.paid.values():
             if part.level == "rollout":
                 for row, value in enumerate(part.weight * part.filled()):
                     total[row, _last(exists, row, total.shape[1])] += value
@@ -237,7 +244,7 @@ class Scores:
     @property
     def status(self) -> list[Status]:
         """One status per row: ok, or the first one that is not, those that are not the answer's fault first."""
-        rows = zip(*(part.status for part in self.parts.values()), strict=True)
+        rows = zip(*(part.status for part in self.paid.values()), strict=True)
         return [min(row, key=lambda status: (status.ok, status.blames_answer)) for row in rows]
 
 

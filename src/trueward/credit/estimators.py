@@ -156,7 +156,7 @@ class SegmentReturns:
         mask = np.asarray(rollouts.mask, dtype=bool)
         advantages = np.zeros(mask.shape)
         metrics: dict[str, float] = {}
-        for name, part in scores.parts.items():
+        for name, part in scores.paid.items():
             values, fine = part.filled(), part.level == "segment"
             if part.level == "token":
                 raise ValueError(f"part {name!r} is given per token; returns over segments take rollouts and segments")
@@ -239,7 +239,7 @@ def token_rewards(scores: Scores, rollouts: Rollouts, mask: Any) -> Float[np.nda
     used: np.ndarray = np.asarray(chosen.any(axis=1))
     whole = np.where(chosen, 0, -1)
     placed = np.zeros(whole.shape)
-    for name, part in scores.parts.items():
+    for name, part in scores.paid.items():
         values = np.where(np.isnan(part.filled()), 0.0, part.filled()) * part.weight
         if part.level == "token":
             placed += np.where(chosen, values, 0.0)

@@ -91,7 +91,7 @@ def score_advantages(
         parts = {"total": compare(total)}
         values = parts["total"].values
     else:
-        parts = {name: compare(_at(part, level)) for name, part in scores.parts.items()}
+        parts = {name: compare(_at(part, level)) for name, part in scores.paid.items()}
         # Joined as scores are, so that a rollout part comes to stand where the total has it.
         joined = {name: _part(compared.values, level, scores.parts[name], entries) for name, compared in parts.items()}
         values = Scores(joined).total(level)
@@ -121,7 +121,7 @@ def _entries(scores: Scores, total: np.ndarray, level: Level) -> np.ndarray:
         return np.ones(len(total), dtype=bool)
     exists = [
         np.ones(total.shape, dtype=bool) if part.exists is None else part.exists
-        for part in scores.parts.values()
+        for part in scores.paid.values()
         if part.level == level
     ]
     entries: np.ndarray = np.any(exists, axis=0) | (total != 0.0)

@@ -41,6 +41,7 @@ bench: $(INSTALLED) $(VERL)
 
 docs: $(INSTALLED)
 	@$(BIN)/python examples/harden.py --write docs/harden.md
+	@$(BIN)/python examples/transforms_table.py --write docs/transforms.md
 	@$(BIN)/python examples/audits_page.py --page docs/published.md
 
 clean:

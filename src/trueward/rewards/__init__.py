@@ -4,7 +4,7 @@ In: rollouts and a context. Out: `Scores`, part by part. Every reward is also a 
 `reward(prompts, completions, **columns) -> list[float | None]`, so that it can be handed to TRL as it is.
 
 - `base`: the protocol, `as_reward`, and how rewards combine (`+`, `*`, `gate`, `.transform`).
-- `transforms`: clip, centre, length rules.
+- `transforms`: bounded, against references, running, within the group, by length, on steps.
 - `address`: finds a reward by `file.py:name`, `package.module:name` or `reasoning_gym:NAME`.
 - `foreign`: calls rewards that follow the conventions of TRL, verl, reasoning-gym, or none.
 - `harden`: any reward that reads an answer, so that it pays one committed answer (`canonical`, `limits`).

@@ -26,6 +26,7 @@ from trueward.rewards.foreign import Leaf, alias, demands_of, wrap
 from trueward.rewards.runner import InProcess, Runner
 from trueward.rewards.runner.batches import run_in_batches
 from trueward.rewards.runner.types import Item
+from trueward.rewards.transforms.parts import with_raw
 from trueward.status import Status
 
 Transform = Callable[[Scores, Rollouts, Context], Scores]
@@ -320,8 +321,9 @@ class Transformed(Reward):
         return [self.inner, *self.transforms]
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
-        """The inner scores, transformed first to last."""
-        scores = self.inner.score(rollouts, context)
+        """The inner scores, transformed first to last; what they were stays visible as "name (raw)", of weight 0."""
+        raw = self.inner.score(rollouts, context)
+        scores = raw
         for transform in self.transforms:
             scores = transform(scores, rollouts, context)
-        return scores
+        return with_raw(raw, scores)

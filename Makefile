@@ -43,6 +43,7 @@ docs: $(INSTALLED)
 	@$(BIN)/python examples/harden.py --write docs/harden.md
 	@$(BIN)/python examples/transforms_table.py --write docs/transforms.md
 	@$(BIN)/python examples/audits_page.py --page docs/published.md
+	@$(BIN)/trueward evidence --page-only
 
 clean:
 	rm -rf $(VENV) $(VERL_VENV) build dist report.html report.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

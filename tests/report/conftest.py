@@ -1,4 +1,4 @@
-"""The sample documents, and a browser."""
+"""The sample documents, and a browser. Test folders are no packages: what their tests share is imported by name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

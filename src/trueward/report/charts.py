@@ -32,12 +32,14 @@ class Series:
         role: class of the line in the style sheet: "proxy", "gold", "wrong", "plain".
         values: one per x; None leaves a gap.
         low, high: ends of the band; () for none.
+        x: its own places; () for those of the chart.
     """
 
     role: str
     values: Sequence[float | None]
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
+    x: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Panel:
         series: the lines.
         percent: whether the numbers are shares.
         least: the axis begins at or below it; None: at the smallest value.
+        most: the axis ends at or above it; None: at the largest value.
     """
 
     label: str
     series: tuple[Series, ...]
     percent: bool = False
     least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,13 @@ def spaced(ticks: Sequence[tuple[float, str]], low: float, high: float) -> tuple
     return tuple(kept)
 
 
+def ticks_inside(x: Sequence[float], whole: bool = False) -> tuple[tuple[float, str], ...]:
+    """Ticks within the numbers: an axis that goes on behind the last one would look like a run that went on."""
+    ticks = tick_values(min(x), max(x), most=7, whole=whole)
+    labelled = zip(ticks, tick_labels(ticks), strict=True)
+    return spaced([(place, words) for place, words in labelled if min(x) <= place <= max(x)], min(x), max(x))
+
+
 def line_chart(
     x: Sequence[float],
     panels: Sequence[Panel],
@@ -149,7 +160,7 @@ def line_chart(
     """Panels one below the other over one horizontal axis.
 
     Args:
-        x: places of the points, ascending; every series has one value for each.
+        x: places of the points, ascending; every series without places of its own has one value for each.
         panels: at least one.
         bottom: the axis below the last panel.
         name: the beginning of the element ids; unique on the page.
@@ -158,7 +169,7 @@ def line_chart(
         marks: places that are worth a word.
     """
     scale = _Scale(min(x), max(x), _LEFT, WIDTH - _RIGHT)
-    high = _ONE_HIGH if len(panels) == 1 else _MANY_HIGH
+    high = _panel_height(len(panels))
     first = _TOP + (_TOP_AXIS if top else 0)
     tops = [first + index * (high + _GAP) for index in range(len(panels))]
     end = tops[-1] + high
@@ -179,12 +190,21 @@ def line_chart(
         '<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>{parts}</svg>'
     ).format(
         w=WIDTH,
-        h=round(end + _BOTTOM),
+        h=chart_height(len(panels)) + (_TOP_AXIS if top else 0),
         name=name,
         title=visible(title, 300),
         description=visible(description, 600),
         parts=Markup("").join(parts),
     )
+
+
+def chart_height(panels: int) -> int:
+    """How high a chart without a top axis is, in the units in which it is `WIDTH` wide."""
+    return _TOP + panels * _panel_height(panels) + (panels - 1) * _GAP + _BOTTOM
+
+
+def _panel_height(panels: int) -> int:
+    return _ONE_HIGH if panels == 1 else _MANY_HIGH
 
 
 def swatch(role: str) -> Markup:
@@ -247,8 +267,7 @@ class _Frame:
         self.panel, self.across, self.top, self.high = panel, across, top, high
         every = [numbers for line in panel.series for numbers in (line.values, line.low, line.high)]
         drawn = [value for numbers in every for value in map(known, numbers) if value is not None] or [0.0, 1.0]
-        if panel.least is not None:
-            drawn.append(panel.least)
+        drawn += [end for end in (panel.least, panel.most) if end is not None]
         covering = tick_values(min(drawn), max(drawn))
         # A little air above and below what is drawn; none where the numbers themselves end.
         air = 0.05 * (max(drawn) - min(drawn))
@@ -273,7 +292,7 @@ class _Frame:
         highest, lowest = self.top + self.high, self.top
         for series in self.panel.series:
             for numbers in (series.values, series.low, series.high):
-                for place, value, _ in (point for run in _runs(x, numbers, numbers) for point in run):
+                for place, value, _ in (point for run in _runs(series.x or x, numbers, numbers) for point in run):
                     if begin - _GLYPH <= self.across(place) <= end + _GLYPH:
                         highest, lowest = min(highest, self.up(value)), max(lowest, self.up(value))
         above, below = highest - self.top, self.top + self.high - lowest
@@ -281,15 +300,15 @@ class _Frame:
 
     def lines(self, x: Sequence[float]) -> Iterator[Markup]:
         for series in self.panel.series:
-            for run in _runs(x, series.low, series.high):
+            for run in _runs(series.x or x, series.low, series.high):
                 there = [f"{self.across(place)} {self.up(low)}" for place, low, _ in run]
                 back = [f"{self.across(place)} {self.up(high)}" for place, _, high in reversed(run)]
                 yield Markup('<path class="band {}" d="M{}Z"/>').format(series.role, "L".join(there + back))
         for series in self.panel.series:
-            for run in _runs(x, series.values, series.values):
+            for run in _runs(series.x or x, series.values, series.values):
                 points = [f"{self.across(place)} {self.up(value)}" for place, value, _ in run]
                 yield Markup('<path class="line {}" d="M{}"/>').format(series.role, "L".join(points))
-                if len(x) <= _MOST_POINTS or len(run) == 1:
+                if len(series.x or x) <= _MOST_POINTS or len(run) == 1:
                     for place, value, _ in run:
                         yield Markup('<circle class="dot {}" cx="{}" cy="{}" r="2.5"/>').format(
                             series.role, self.across(place), self.up(value)

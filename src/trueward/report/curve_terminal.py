@@ -33,7 +33,7 @@ def curve_lines(curve: Curve) -> list[str]:
     size = f"{curve['prompts']:,} prompts, {curve['samples']:,} samples each"
     title = f"{gold} under best-of-n by {proxy}: {visible(curve['source'], 120)} ({size})"
     notices = [visible(notice, _LONGEST_NOTICE) for notice in curve["notices"]]
-    return [title, "", *_aligned(table), *([""] if notices else []), *notices]
+    return [title, "", *aligned(table), *([""] if notices else []), *notices]
 
 
 def _with_interval(mean: Sequence[float], low: Sequence[float], high: Sequence[float], index: int) -> list[str]:
@@ -44,8 +44,8 @@ def _shown(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Every column but the last, a remark, set right."""
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: every column but the last, a remark, set right."""
     widths = [max(cell_len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
     lines = []
     for row in table:

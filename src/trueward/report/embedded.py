@@ -76,7 +76,7 @@ def browsable(document: Document) -> dict[str, Any]:
                 [position(step) for step in example["derivation"]],
             ]
         )
-    limit, shown = _fitting(texts)
+    limit, shown = within_size(texts)
     return {
         "rewards": [visible(audit["reward"], 160) for audit in document["audits"]],
         "relations": RELATIONS,
@@ -103,7 +103,7 @@ def _with_origin(audit: Audit) -> list[tuple[Example, str]]:
     return list(once.values())[::-1]
 
 
-def _fitting(texts: Iterable[str]) -> tuple[int, list[str | list[str]]]:
+def within_size(texts: Iterable[str]) -> tuple[int, list[str | list[str]]]:
     """The texts shortened to the longest limit with which they fit, and that limit."""
     kept = list(texts)
     for limit in _LIMITS:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from markupsafe import Markup
 
-from trueward.report.charts import Axis, Mark, Panel, Series, known, line_chart, spaced, tick_labels, tick_values
+from trueward.report.charts import Axis, Mark, Panel, Series, known, line_chart, spaced, ticks_inside
 from trueward.report.document import Curve, RolloutLog
 from trueward.report.sentences import curve_said, log_said, peak_index, pooled
 
@@ -32,7 +30,7 @@ def over_optimisation(curve: Curve, name: str) -> Markup:
         panels, place = [Panel("expected reward", (proxy, gold))], (0, 1)
     else:
         panels, place = [Panel("expected proxy", (proxy,)), Panel("expected gold", (gold,))], (1, 0)
-    bottom = Axis("KL from the policy, at most (nats)", _ticks_inside(kl))
+    bottom = Axis("KL from the policy, at most (nats)", ticks_inside(kl))
     counts = [(place, f"{n:,}") for place, n in zip(kl, curve["n"], strict=True)]
     top = Axis("n, samples that the best is chosen from", spaced(counts, min(kl), max(kl)))
     peak = peak_index(curve)
@@ -90,16 +88,9 @@ def exploits_over_steps(log: RolloutLog, name: str) -> Markup:
     return line_chart(
         x,
         panels,
-        Axis("training step", _ticks_inside(x, whole=True)),
+        Axis("training step", ticks_inside(x, whole=True)),
         name=name,
         title="Share of the paid completions that are exploits, over training steps",
         description=log_said(log),
         marks=marks,
     )
-
-
-def _ticks_inside(x: Sequence[float], whole: bool = False) -> tuple[tuple[float, str], ...]:
-    """Ticks within the numbers: an axis that goes on behind the last one would look like a run that went on."""
-    ticks = tick_values(min(x), max(x), most=7, whole=whole)
-    labelled = zip(ticks, tick_labels(ticks), strict=True)
-    return spaced([(place, words) for place, words in labelled if min(x) <= place <= max(x)], min(x), max(x))

@@ -1,9 +1,10 @@
-"""The audit document as a JSON file: written whole, read with every field checked."""
+"""Documents as JSON files: written whole, read with every field checked."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
@@ -11,6 +12,7 @@ from typing import Any, Literal, NoReturn, Union, cast, get_args, get_origin, ge
 from trueward.errors import DataError
 from trueward.report.atomic import write_whole
 from trueward.report.document import SCHEMA_VERSION, Document
+from trueward.report.experiment_document import ExperimentDocument
 
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 
@@ -26,8 +28,8 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_json(document: Document, path: str | Path) -> None:
-    r"""Write the document, in ASCII: lone surrogates become `\udc80` escapes and come back when it is read.
+def write_json(document: Document | ExperimentDocument, path: str | Path) -> None:
+    r"""Write a document, in ASCII: lone surrogates become `\udc80` escapes and come back when it is read.
 
     Args:
         document: what to write.
@@ -52,27 +54,57 @@ def read_json(path: str | Path) -> Document:
     Raises:
         DataError: when the file cannot be read, is not JSON, or is not a document of this schema version.
     """
+    kind = Kind("an audit", "trueward-audit", SCHEMA_VERSION, Document, "`trueward audit --json`", "audit again")
+    return cast(Document, read_kind(path, kind))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of document, as files hold it.
+
+    Attributes:
+        said: with its article, for messages.
+        schema: what the file's field "schema" says.
+        version: what its field "schema_version" says.
+        record: the `TypedDict` that it must fit.
+        written_by, again: what writes such a file, and how to make it anew, for messages.
+    """
+
+    said: str
+    schema: str
+    version: int
+    record: type
+    written_by: str
+    again: str
+
+
+def read_kind(path: str | Path, kind: Kind) -> dict[str, Any]:
+    """Read a document of a kind, and check that every field is there and of its type.
+
+    Raises:
+        DataError: when the file cannot be read, is not JSON, or is not a document of this kind and version.
+    """
     try:
         value = json.loads(Path(path).read_bytes(), parse_constant=_no_constant)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
-        raise DataError(f"{path}: is nested too deeply to be an audit") from error
+        raise DataError(f"{path}: is nested too deeply to be {kind.said}") from error
     except ValueError as error:  # broken JSON, or bytes that are no UTF-8
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise DataError(f"{path}{line}: is not JSON ({error}); expected what `trueward audit --json` writes") from error
-    if not isinstance(value, dict) or value.get("schema") != "trueward-audit":
-        raise DataError(f'{path}: is not an audit: expected an object with "schema": "trueward-audit"')
-    if value.get("schema_version") != SCHEMA_VERSION:
+        raise DataError(f"{path}{line}: is not JSON ({error}); expected what {kind.written_by} writes") from error
+    if not isinstance(value, dict) or value.get("schema") != kind.schema:
+        raise DataError(f'{path}: is not {kind.said}: expected an object with "schema": "{kind.schema}"')
+    if value.get("schema_version") != kind.version:
         raise DataError(
-            f"{path}: has schema version {value.get('schema_version')!r}, this Trueward reads {SCHEMA_VERSION}; "
-            "audit again, or read it with the version of Trueward that wrote it"
+            f"{path}: has schema version {value.get('schema_version')!r}, this Trueward reads {kind.version}; "
+            f"{kind.again}, or read it with the version of Trueward that wrote it"
         )
     try:
-        _check(value, Document, "")
+        _check(value, kind.record, "")
     except _Mismatch as mismatch:
         raise DataError(f"{path}: {mismatch}") from None
-    return cast(Document, value)
+    return value
 
 
 class _Mismatch(Exception):
@@ -105,7 +137,7 @@ def _check(value: Any, kind: Any, where: str) -> None:
         if value not in get_args(kind):
             expected = ", ".join(repr(option) for option in get_args(kind))
             raise _Mismatch(f"{where}: expected one of {expected}, not {_given(value)}")
-    elif not _is(value, kind):
+    elif kind is not Any and not _is(value, kind):
         raise _Mismatch(f"{where}: expected {_NAMES[kind]}, not {_given(value)}")
 
 

@@ -39,7 +39,7 @@ def render_markdown(document: Document, title: str, command: str, confirmed: Map
     ]
     bad = [audit for audit in worst_first(audits) if audit["findings"]]
     for audit in bad:
-        lines.append(f"| {code(audit['reward'])} | {len(audit['findings'])} | {_cell(audit['headline'])} |")
+        lines.append(f"| {code(audit['reward'])} | {len(audit['findings'])} | {cell(audit['headline'])} |")
     for audit in bad:
         lines += ["", f"## {code(audit['reward'])}", "", *_notices(audit)]
         for finding in audit["findings"]:
@@ -50,7 +50,7 @@ def render_markdown(document: Document, title: str, command: str, confirmed: Map
     lost = [audit for audit in audits if audit["verdict"] == "not audited"]
     if lost:
         lines += ["", "## Not audited", ""]
-        lines += [f"- {code(audit['reward'])}: {_cell(audit['error'])}" for audit in lost]
+        lines += [f"- {code(audit['reward'])}: {cell(audit['error'])}" for audit in lost]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
@@ -60,7 +60,7 @@ def _notices(audit: Audit) -> list[str]:
 
 
 def _finding(audit: Audit, finding: Finding, confirmed: Mapping[str, bool]) -> Iterator[str]:
-    yield f"**{_cell(finding['title'])}** ({finding['kind']}; {extent(finding)})"
+    yield f"**{cell(finding['title'])}** ({finding['kind']}; {extent(finding)})"
     if not finding["examples"]:
         return
     example = finding["examples"][0]
@@ -121,6 +121,6 @@ def code(text: str) -> str:
     return f"{fence}{blank}{shown}{blank}{fence}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str, limit: int = 300) -> str:
     """Our own sentence, which may quote foreign text: nothing in it is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", visible(text, 300))
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", visible(text, limit))

@@ -1,36 +1,10 @@
-"use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
   const examples = data.examples.map((row) => Object.fromEntries(data.fields.map((name, i) => [name, row[i]])));
   const PAGE = 20;
 
-  // Elements are made here and filled with text only, so that nothing in the data can become an element.
-  const make = (tag, className, text) => {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    if (text !== undefined) element.textContent = text;
-    return element;
-  };
-
-  const plain = (index) => {
-    const shown = index < 0 ? "" : data.texts[index];
-    return typeof shown === "string" ? shown : shown.join("");
-  };
-
-  const fill = (element, index) => {
-    const shown = index < 0 ? "" : data.texts[index];
-    const parts = typeof shown === "string" ? [shown] : shown;
-    if (!plain(index).trim()) {
-      const blanks = plain(index).length;
-      element.append(make("i", "none", blanks ? `(${blanks} blank characters)` : "(empty)"));
-      return element;
-    }
-    parts.forEach((part, i) => element.append(i % 2 ? make("mark", "", part) : document.createTextNode(part)));
-    return element;
-  };
-
-  const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  const { make, plain, fill, term, counted } = elements(data.texts);
 
   const payoff = (value) => {
     if (value === null) return "";
@@ -120,14 +94,6 @@
   choose(filters.family, distinct("family"), (value) => value);
   choose(filters.relation, distinct("relation"), (value) => `${value}: ${data.relations[value] || ""}`);
   choose(filters.status, distinct("status"), (value) => value);
-
-  const term = (label, content, className) => {
-    const row = make("div", className);
-    const detail = make("dd");
-    detail.append(content);
-    row.append(make("dt", "", label), detail);
-    return row;
-  };
 
   // What a search did is read step by step; the few steps of a fixed probe fit on a line.
   const steps = (example) => {

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from trueward.errors import MissingExtra, RewardError
+from trueward.policies import model_files
+from trueward.policies.model_files import memory_mb
 from trueward.rewards import locate
 from trueward.rewards.address import load
 from trueward.rewards.locate import module_at
-from trueward.rewards.models import files
-from trueward.rewards.models.files import memory_mb
 from trueward.rewards.runner import InProcess
 from trueward.rewards.runner.types import Item
 from trueward.status import Status
@@ -297,9 +297,9 @@ def test_memory_of_a_model(tmp_path: Path) -> None:
     words, width, inner = len(tiny.WORDS), 32, 48
     # Two layers of four square projections, three of the feed-forward, two norms; embedding, last norm, score.
     numbers = words * width + 2 * (4 * width**2 + 3 * width * inner + 2 * width) + width + width
-    assert memory_mb(folder, 4) == (size + 4 * numbers) / 2**20
-    assert memory_mb(folder, 2) == (size + 2 * numbers) / 2**20
-    assert leaf(folder).demands.weights_mb == memory_mb(folder, 4)
+    assert memory_mb(folder, 4, error=RewardError) == (size + 4 * numbers) / 2**20
+    assert memory_mb(folder, 2, error=RewardError) == (size + 2 * numbers) / 2**20
+    assert leaf(folder).demands.weights_mb == memory_mb(folder, 4, error=RewardError)
 
 
 def test_a_name_of_the_hub_is_looked_up_in_the_cache_and_only_then_downloaded(
@@ -310,6 +310,9 @@ def test_a_name_of_the_hub_is_looked_up_in_the_cache_and_only_then_downloaded(
     asked: list[bool] = []
     cached = False
 
+    def model_folder() -> Path:
+        return model_files.model_folder("owner/model", error=RewardError, shown="hf:owner/model")
+
     def snapshot(name: str, *, local_files_only: bool = False, **_: Any) -> str:
         asked.append(local_files_only)
         if local_files_only and not cached:
@@ -319,15 +322,15 @@ def test_a_name_of_the_hub_is_looked_up_in_the_cache_and_only_then_downloaded(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
-    assert files.model_folder("owner/model") == decoder
+    assert model_folder() == decoder
     assert asked == [True, False]
     cached = True
-    assert files.model_folder("owner/model") == decoder
+    assert model_folder() == decoder
     assert asked == [True, False, True]
     cached = False
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(RewardError, match=r"'hf:owner/model': there is no such folder.*HF_HUB_OFFLINE"):
-        files.model_folder("owner/model")
+        model_folder()
     assert asked == [True, False, True, True]
 
 

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from trueward.errors import RewardError
+from trueward.policies.model_files import memory_mb, model_folder
 from trueward.rewards.locate import require
-from trueward.rewards.models.files import memory_mb, model_folder
 from trueward.rewards.references import messages_of, text_of
 from trueward.rewards.runner.types import Demands, Item
 from trueward.status import Status
@@ -124,7 +124,7 @@ class SequenceClassifier:
 
     @cached_property
     def _weights_mb(self) -> float:
-        return memory_mb(self.folder, _DTYPES[self.options.dtype])
+        return memory_mb(self.folder, _DTYPES[self.options.dtype], error=RewardError)
 
     def prepare(self) -> None:
         """Load the model in a process of its own, where it may use every core.
@@ -363,4 +363,5 @@ def sequence_classifier(path: str, arguments: Mapping[str, Any]) -> SequenceClas
         )
     if options.batch_size < 1 or options.extra_padding < 0 or (options.max_length or 1) < 1:
         raise RewardError(f"'hf:{path}': batch_size and max_length must be at least 1, extra_padding at least 0")
-    return SequenceClassifier(path, model_folder(path, options.revision), options)
+    folder = model_folder(path, options.revision, error=RewardError, shown=f"hf:{path}")
+    return SequenceClassifier(path, folder, options)

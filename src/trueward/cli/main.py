@@ -11,7 +11,11 @@ from rich.console import Console
 
 from trueward.cli.audit import AuditCommand, run_audit
 from trueward.cli.curve import CurveCommand, run_curve
+from trueward.cli.evidence import EvidenceCommand, run_evidence
 from trueward.cli.harden import HardenCommand, run_harden
+from trueward.cli.list import ListCommand, run_list
+from trueward.cli.run import RunCommand, run_run
+from trueward.cli.show import ShowCommand, run_show
 from trueward.errors import TruewardError
 from trueward.rewards.address import shown
 
@@ -24,7 +28,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     command = tyro.extras.subcommand_cli_from_dict(
-        {"audit": AuditCommand, "curve": CurveCommand, "harden": HardenCommand},
+        {
+            "audit": AuditCommand,
+            "curve": CurveCommand,
+            "harden": HardenCommand,
+            "list": ListCommand,
+            "show": ShowCommand,
+            "run": RunCommand,
+            "evidence": EvidenceCommand,
+        },
         args=given,
         prog="trueward",
         description="Rewards that stay true under optimisation.",
@@ -44,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _run(command: AuditCommand | CurveCommand | HardenCommand, typed: str) -> int:
+Command = AuditCommand | CurveCommand | HardenCommand | ListCommand | ShowCommand | RunCommand | EvidenceCommand
+
+
+def _run(command: Command, typed: str) -> int:
     match command:
         case AuditCommand():
             return run_audit(command, typed)
@@ -52,3 +67,11 @@ def _run(command: AuditCommand | CurveCommand | HardenCommand, typed: str) -> in
             return run_curve(command, typed)
         case HardenCommand():
             return run_harden(command)
+        case ListCommand():
+            return run_list(command)
+        case ShowCommand():
+            return run_show(command)
+        case RunCommand():
+            return run_run(command, typed)
+        case EvidenceCommand():
+            return run_evidence(command)

@@ -1,0 +1,62 @@
+"""The page of all systems, `docs/systems.md`, with the curves of each as an SVG file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from trueward.evidence.recipe import Recipe
+from trueward.report.atomic import write_whole
+from trueward.report.experiment_curves import arm_curves
+from trueward.report.experiment_document import ExperimentDocument
+from trueward.report.experiment_figures import small_multiples
+from trueward.report.experiment_markdown import render_systems_page
+from trueward.report.experiment_terminal import System
+from trueward.report.experiment_words import NOT_RUN
+
+_DRAWN_ROLES = ("method", "baseline")
+_MOST_DRAWN = 4
+
+
+def systems_of(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocument]) -> list[System]:
+    """Every system with its last verdict, in the order of the recipes."""
+    return [
+        {
+            "name": recipe.name,
+            "title": recipe.title,
+            "claim": recipe.claim,
+            "verdict": documents[recipe.name]["verdict"] if recipe.name in documents else NOT_RUN,
+            "parts": list(recipe.parts),
+        }
+        for recipe in recipes
+    ]
+
+
+def write_page(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocument], page: Path) -> None:
+    """Write the page, and `<name of the page>/<system>.svg` for each system with curves.
+
+    Args:
+        recipes: all systems, in the order of the table.
+        documents: their results by name; one of no recipe is left out.
+        page: the Markdown file; its folder exists.
+
+    Raises:
+        OSError: when a file cannot be written.
+    """
+    systems = systems_of(recipes, documents)
+    folder = page.with_suffix("")
+    pictures = {}
+    for system in systems:
+        document = documents.get(system["name"])
+        drawing = "" if document is None else _drawing(document)
+        if drawing:
+            folder.mkdir(exist_ok=True)
+            write_whole(folder / f"{system['name']}.svg", drawing.encode())
+            pictures[system["name"]] = f"{folder.name}/{system['name']}.svg"
+    write_whole(page, render_systems_page(systems, documents, pictures).encode())
+
+
+def _drawing(document: ExperimentDocument) -> str:
+    """Curves of the method and the first baselines; "" where nothing was logged."""
+    drawn = [arm for arm in document["arms"] if arm["role"] in _DRAWN_ROLES]
+    return small_multiples([arm_curves(arm) for arm in drawn[:_MOST_DRAWN]])

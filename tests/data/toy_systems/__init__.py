@@ -1,0 +1,1 @@
+"""Systems for the tests of the command line."""

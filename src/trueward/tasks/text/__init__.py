@@ -10,6 +10,8 @@
 - `expressions`: evaluates arithmetic and simple LaTeX under hard static limits, to tell two expressions apart.
 - `units`: names of units, as far as two can be told apart.
 - `visible`: text as a person reads it.
+- `vocabulary`: the tokens of a task's text.
+- `procedural`: tasks that make their own prompts, with exact gold.
 - `rollouts`, `rollout_formats`, `rollout_rows`: completions that a run logged, and the rows that they answer.
 - `reasoning_gym`: the sets of reasoning-gym, with a contract for each.
 """

@@ -1,6 +1,8 @@
 """Pure statistics that every stage may use.
 
 - `intervals`: Wilson intervals of shares and of bounded means.
+- `paired`: Student's t intervals of means and paired differences over seeds.
+- `reliability`: whether probabilities can be taken at their word.
 - `separation`: how well a score tells two paired sets apart.
 - `best_of_n`: what optimisation by best-of-n earns, exactly, by proxy and by gold; pass@k.
 """

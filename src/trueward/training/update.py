@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,14 @@ from torch import Tensor
 
 from trueward.batch import Rollouts
 from trueward.credit.estimators import Credited
+from trueward.objectives.aggregation import Metrics
 from trueward.objectives.policy_loss import PolicyObjective
 from trueward.objectives.value import clipped_value_loss
 from trueward.policies.language import LanguagePolicy
 from trueward.policies.scorer import TokenScorer
 from trueward.training.rollouts import tokens_of, values_before
+
+_PARTS, _ROWS_TOGETHER = 4, 24  # forward passes per minibatch, by length; fewer rows than that are not worth one
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class UpdateSettings:
     Attributes:
         epochs: passes over the batch.
         minibatches: optimiser steps per pass.
-        micro_batch: rows per forward pass; None for all of a minibatch. Changes memory, not the result.
+        micro_batch: most rows per forward pass; None for no limit. Changes memory, not the result.
         gradient_clip: largest norm of the gradient.
         value_clip: of `clipped_value_loss`.
         temperature: at which the rollouts were sampled.
@@ -106,6 +109,27 @@ class _Batch:
     def rows(self, chosen: Tensor) -> _Batch:
         fields: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in vars(self).items()}
         return _Batch(**fields)
+
+    def trimmed(self) -> _Batch:
+        """Without columns that are padding in every row."""
+        width, decisions = self.ids.shape[1], self.mask.shape[1]
+        used, decided = self.attention.any(dim=0).nonzero(), self.mask.any(dim=0).nonzero()
+        first = min(int(used[0]), width - decisions - 1) if len(used) else 0
+        last = int(decided[-1]) + 1 if len(decided) else 1
+        fields: dict[str, Any] = dict(vars(self))
+        for name, value in fields.items():
+            if name in ("ids", "attention"):
+                fields[name] = value[:, first : width - decisions + last]
+            elif value is not None and value.ndim == 2:
+                fields[name] = value[:, :last]
+        return _Batch(**fields)
+
+    def parts(self, rows: Tensor, most: int | None) -> Iterator[tuple[Tensor, _Batch]]:
+        """Rows of similar length together, trimmed: padding is computed too, and lengths differ."""
+        by_length = rows[torch.argsort(self.mask[rows].sum(dim=1), stable=True)]
+        size = min(most or len(rows), max(_ROWS_TOGETHER, -(-len(rows) // _PARTS)))
+        for chosen in torch.split(by_length, size):
+            yield chosen, self.rows(chosen).trimmed()
 
 
 def update(
@@ -192,10 +216,10 @@ def _policy_step(
         rows = rows[learnt if learnt.ndim == 1 else learnt.any(dim=1)]
     if not len(rows):
         return None
-    told: dict[str, float] = {"loss": 0.0}
+    total, told, decisions = 0.0, [], int(batch.mask[rows].sum())
     want = ("entropy",) if "entropy" in objective.needs else ()
-    for chosen in torch.split(rows, settings.micro_batch or len(rows)):
-        part, width = batch.rows(chosen), batch.mask.shape[1]
+    for chosen, part in batch.parts(rows, settings.micro_batch):
+        width = part.mask.shape[1]
         under = policy.likelihood(part.ids, part.attention, width, temperature=settings.temperature, want=want)
         loss, metrics = objective(
             under.logprobs,
@@ -207,12 +231,25 @@ def _policy_step(
             entropy=under.entropy,
         )
         loss.backward()  # type: ignore[no-untyped-call]
-        told["loss"] += float(loss.detach())
-        share = len(chosen) / len(rows)
+        total += float(loss.detach())
+        told.append((int(part.mask.sum()) / max(1, decisions), metrics))
+    norm = actor.step(settings.gradient_clip)
+    return {"loss": total, "gradient_norm": norm, **_joined(told)} if np.isfinite(norm) else None
+
+
+def _joined(told: Sequence[tuple[float, Metrics]]) -> dict[str, float]:
+    """Metrics of parts as those of the whole: counts add up, of the largest there is one, means weigh decisions."""
+    joined: dict[str, float] = {}
+    for share, metrics in told:
         for name, value in metrics.items():
-            told[name] = told.get(name, 0.0) + share * float(value)
-    told["gradient_norm"] = actor.step(settings.gradient_clip)
-    return told if np.isfinite(told["gradient_norm"]) else None
+            number = float(value)
+            if name == "decisions":
+                joined[name] = joined.get(name, 0.0) + number
+            elif name.endswith("_max"):
+                joined[name] = max(joined.get(name, number), number)
+            else:
+                joined[name] = joined.get(name, 0.0) + share * number
+    return joined
 
 
 def _critic_step(
@@ -221,19 +258,17 @@ def _critic_step(
     if batch.returns is None or batch.old_values is None:
         raise ValueError("this credit gives no returns, so a critic has nothing to learn: use GeneralisedAdvantage")
     weight = torch.full((len(batch.ids),), 1.0, device=batch.ids.device) / batch.mask.sum().clamp(min=1)
-    told: dict[str, float] = {"critic/loss": 0.0}
     rows = torch.arange(len(batch.ids), device=batch.ids.device)
-    for chosen in torch.split(rows, settings.micro_batch or len(rows)):
-        part = batch.rows(chosen)
-        values = values_before(critic, part.ids, part.attention, batch.mask.shape[1])
+    total, told, decisions = 0.0, [], int(batch.mask.sum())
+    for chosen, part in batch.parts(rows, settings.micro_batch):
         assert part.old_values is not None and part.returns is not None
+        values = values_before(critic, part.ids, part.attention, part.mask.shape[1])
         loss, metrics = clipped_value_loss(
             values, part.old_values, part.returns, part.mask, weight[chosen], clip=settings.value_clip
         )
         loss.backward()  # type: ignore[no-untyped-call]
-        told["critic/loss"] += float(loss.detach())
-        share = len(chosen) / len(rows)
-        for name, value in metrics.items():
-            told[f"critic/{name}"] = told.get(f"critic/{name}", 0.0) + share * float(value)
-    told["critic/gradient_norm"] = critic_learner.step(settings.gradient_clip)
-    return told
+        total += float(loss.detach())
+        told.append((int(part.mask.sum()) / max(1, decisions), metrics))
+    norm = critic_learner.step(settings.gradient_clip)
+    found = {"loss": total, "gradient_norm": norm, **_joined(told)}
+    return {f"critic/{name}": value for name, value in found.items()}

@@ -1,7 +1,9 @@
 """Reward models: learned scorers.
 
 - `sequence_classifier`: Hugging Face sequence classifiers by path (`hf:PATH`).
-- `files`: where a model's files lie, whether they may be loaded, how much memory they want.
+- `learned`, `learned_inputs`: a trained scorer as a reward of rollouts, and what it reads.
+- `process`: a trained scorer as a reward of steps.
+- `ensemble`: several rewards as one, with their disagreement.
 
 Nothing is imported here, and torch only with the first row to score.
 """

@@ -118,12 +118,12 @@ def _begin(
     model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, padding: int, read: list[Tensor] | None
 ) -> tuple[Generated, _Batch]:
     """Read every different prompt once."""
-    from transformers import DynamicCache
+    from trueward.policies.roomy_cache import roomy_cache
 
     device = next(model.parameters()).device
     ids, known = (tensor.to(device) for tensor in pad_left(prompts, padding))
     first, which = (torch.tensor(numbers, device=device) for numbers in _different(prompts))
-    cache: Any = DynamicCache(config=model.config)
+    cache: Any = roomy_cache(model.config)
     n = len(prompts)
     shape = (n, sampling.max_new_tokens)
     # Without padding there is nothing to mask, and attention is faster without being told so.

@@ -52,7 +52,7 @@ def test_statements() -> None:
     [first, *_] = experiment_sample.document()["claims"]
     assert statement_said(first) == "difference .31 [.23, .39] over 5 seeds"
     assert statement_said({**first, "b": None, "by": 0.6}) == "difference from 0.6: .31 [.23, .39] over 5 seeds"
-    assert statement_said({**first, "seeds": 1, "low": None, "high": None}) == "difference .31 [?, ?] over 1 seed"
+    assert statement_said({**first, "seeds": 1, "low": None, "high": None}) == "difference .31 over 1 seed"
     assert statement_said({**first, "seeds": 0, "mean": None}) == "not measured"
 
 

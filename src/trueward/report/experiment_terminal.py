@@ -27,6 +27,7 @@ from trueward.report.experiment_words import (
     statement_said,
 )
 from trueward.report.terminal_text import Plain, foreign_text, hanging, heading, line
+from trueward.report.wording import counted
 
 _VERDICT_STYLES = {"shown": "bold cyan", "contradicted": "bold red", "unclear": "bold yellow", "void": "bold yellow"}
 _STATE_STYLES = {
@@ -35,6 +36,7 @@ _STATE_STYLES = {
 }
 _POINTS = 8  # rows of a curve
 _DRAWN_ROLES = ("method", "baseline")
+_METRICS_ABREAST = 3  # columns of numbers that 80 characters hold
 
 
 class System(TypedDict):
@@ -141,21 +143,37 @@ def _falsifier(falsifier: FalsifierResult) -> RenderableType:
 
 def _arms(document: ExperimentDocument) -> Iterator[RenderableType]:
     yield from heading("Arms (mean over seeds, 95 % interval)")
-    names = [metric["name"] for metric in document["metrics"]]
-    measured = any(metric_of(arm, name)["mean"] is not None for arm in document["arms"] for name in names)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("arm", style="bold")
-    table.add_column("role")
-    for name in names if measured else ():
-        table.add_column(foreign_text(name, 24), justify="right")
-    for arm in document["arms"]:
-        numbers = [metric_said(arm, name) for name in names] if measured else []
-        table.add_row(foreign_text(arm["name"], 40), arm["role"], *numbers)
-    yield table
-    yield Text()
+    names = _decisive(document)
+    measured = [name for name in names if any(metric_of(arm, name)["mean"] is not None for arm in document["arms"])]
+    for first in range(0, max(1, len(measured)), _METRICS_ABREAST):
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("arm", style="bold", no_wrap=True)
+        table.add_column("role", no_wrap=True)
+        abreast = measured[first : first + _METRICS_ABREAST]
+        for name in abreast:
+            table.add_column(foreign_text(name, 24), justify="right")
+        for arm in document["arms"]:
+            table.add_row(foreign_text(arm["name"], 40), arm["role"], *(metric_said(arm, name) for name in abreast))
+        yield table
+        yield Text()
+    left = len(document["metrics"]) - len(names)
+    if left and measured:
+        yield line((f"Not decisive, hence only in the report: {counted(left, 'more metric')}.", "dim"))
+        yield Text()
     for arm in document["arms"]:
         set_to = f" ({settings_said(arm['differs'])})" if arm["differs"] else ""
         yield hanging("  ", line((arm["name"], "bold"), f": {arm['about']}", (set_to, "dim")))
+
+
+def _decisive(document: ExperimentDocument) -> list[str]:
+    """Metrics that a statement or the tuning rests on, in the order of the recipe; all where there are few."""
+    known = [metric["name"] for metric in document["metrics"]]
+    if len(known) <= _METRICS_ABREAST:
+        return known
+    statements = [*document["claims"], *document["preconditions"]]
+    statements += [one for falsifier in document["falsifiers"] for one in falsifier["comparisons"]]
+    named = {statement["metric"] for statement in statements} | {document["tuned_on"]}
+    return [name for name in known if name in named]
 
 
 def _curve(curves: ArmCurves) -> Iterator[RenderableType]:

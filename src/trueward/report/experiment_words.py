@@ -26,10 +26,12 @@ VERDICT_MEANS = {
 def interval(mean: float | None, low: float | None, high: float | None) -> str:
     """A mean with its 95 % interval, all to the digit that the interval allows: `.66 [.64, .68]`.
 
-    An end that is not known is `?`, a mean `–`.
+    A mean that is not known is `–`, one end `?`; where no end is known, as with one seed, only the mean is said.
     """
     if mean is None:
         return number(None)
+    if low is None and high is None:
+        return three_digits(mean)
     if low is None or high is None or high <= low:
         ends = ["?" if end is None else three_digits(end) for end in (low, high)]
         return f"{three_digits(mean)} [{ends[0]}, {ends[1]}]"

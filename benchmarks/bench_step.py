@@ -14,13 +14,15 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import contextlib
-import dataclasses
+import copy
 import io
+import json
 import logging
 import statistics
 import tempfile
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,17 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from trueward.batch import Context
 from trueward.credit import GroupRelative
 from trueward.objectives.policy_loss import PolicyLoss
 from trueward.policies.language import LanguagePolicy
 from trueward.policies.sampling import Sampling
 from trueward.rewards.base import as_reward
 from trueward.tasks.gold import Gold
+from trueward.tasks.text.procedural import ChainArithmetic
 from trueward.tasks.text.rows import Row
 from trueward.tasks.text.vocabulary import Vocabulary
-from trueward.training.language import TrainSettings, train
+from trueward.training import TrainSettings, train, warm_start
 from trueward.training.rollouts import gather
 from trueward.training.seeds import torch_stream
 from trueward.training.update import UpdateSettings, learner, update
@@ -50,12 +54,32 @@ EPSILON = 1e-4  # what TRL adds to the standard deviation
 TARGET = 3.0
 
 
-def rows() -> list[Row]:
-    return [Row(str(n), f"w1 w2 w{n} w3 w4 w{n + 1}", f"w{n}") for n in range(PROMPTS)]
+@dataclass(frozen=True)
+class Bed:
+    """What is trained, and on what.
+
+    Attributes:
+        name: how long its completions are.
+        rows: the prompts.
+        start: the policy before training.
+    """
+
+    name: str
+    rows: list[Row]
+    start: LanguagePolicy
+
+    def policy(self) -> LanguagePolicy:
+        return LanguagePolicy(copy.deepcopy(self.start.model), self.start.tokenizer)
 
 
-def policy() -> LanguagePolicy:
-    return LanguagePolicy.tiny(Vocabulary("words", WORDS), layers=2, width=96, heads=4, positions=64)
+def beds() -> list[Bed]:
+    """Random weights, whose completions rarely end, and a policy that has learnt to end its own."""
+    rows = [Row(str(n), f"w1 w2 w{n} w3 w4 w{n + 1}", f"w{n}") for n in range(PROMPTS)]
+    random = LanguagePolicy.tiny(Vocabulary("words", WORDS), layers=2, width=96, heads=4, positions=64)
+    task = ChainArithmetic(modulus=60, operations=(1, 4))
+    learnt = LanguagePolicy.tiny(task.vocabulary, layers=2, width=96, heads=4, positions=96)
+    warm_start(learnt, task.demonstrations(2000, seed=0), steps=150)
+    return [Bed("few rows end early", rows, random), Bed("rows end at many lengths", task.rows(PROMPTS, 0), learnt)]
 
 
 def says(completion: str, answer: str) -> float:
@@ -83,8 +107,8 @@ class Clock(TrainerCallback):
         self.seconds.append(time.perf_counter() - self.begun)
 
 
-def trl_trainer(model: Any, tokenizer: Any, folder: str, clock: Clock | None = None) -> GRPOTrainer:
-    data = Dataset.from_list([{"prompt": row.prompt, "answer": row.answer} for row in rows()])
+def trl_trainer(learns: LanguagePolicy, rows: list[Row], folder: str, clock: Clock | None = None) -> GRPOTrainer:
+    data = Dataset.from_list([{"prompt": row.prompt, "answer": row.answer} for row in rows])
     config = GRPOConfig(
         output_dir=folder,
         per_device_train_batch_size=PROMPTS * GROUP,
@@ -109,24 +133,15 @@ def trl_trainer(model: Any, tokenizer: Any, folder: str, clock: Clock | None = N
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    tokenizer = GeneratedTokens(tokenizer)
-    callbacks = [] if clock is None else [clock]
+    learns.tokenizer.padding_side = "left"  # as TRL wants it
     return GRPOTrainer(
-        model=model,
+        model=learns.model,
         reward_funcs=says_in_trl,
         args=config,
         train_dataset=data,
-        processing_class=tokenizer.tokenizer,
-        callbacks=callbacks,
+        processing_class=learns.tokenizer,
+        callbacks=[] if clock is None else [clock],
     )
-
-
-class GeneratedTokens:
-    """TRL wants a tokenizer that pads on the left."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        tokenizer.padding_side = "left"
-        self.tokenizer = tokenizer
 
 
 @contextlib.contextmanager
@@ -139,16 +154,14 @@ def quietly() -> Any:
     logging.disable(logging.NOTSET)
 
 
-def check_equality() -> None:
+def check_equality(bed: Bed) -> None:
     """The same rollouts give the same advantages, loss and next weights."""
-    mine, theirs = policy(), policy()
+    mine, theirs = bed.policy(), bed.policy()
     reward = as_reward(says, low=0.0, high=1.0)
-    rollouts = gather(mine, rows(), Sampling(TOKENS), torch_stream(0, "rollouts"), group=GROUP)
-    from trueward.batch import Context
-
+    rollouts = gather(mine, bed.rows, Sampling(TOKENS), torch_stream(0, "rollouts"), group=GROUP)
     credited = GroupRelative("z_score", epsilon=EPSILON)(reward.score(rollouts, Context()), rollouts, Context())
     with tempfile.TemporaryDirectory() as folder, quietly():
-        trainer = trl_trainer(theirs.model, theirs.tokenizer, folder)
+        trainer = trl_trainer(theirs, bed.rows, folder)
         ids, mask = torch.from_numpy(rollouts.content.token_ids), torch.from_numpy(rollouts.mask)  # type: ignore[union-attr]
         attention = torch.from_numpy(rollouts.content.attention)  # type: ignore[union-attr]
         width = ids.shape[1] - mask.shape[1]
@@ -188,19 +201,19 @@ def check_equality() -> None:
     steps = [(a - b).abs().flatten() for a, b in pairs]
     share = float((torch.cat(steps) > RATE / 100).float().mean())  # type: ignore[arg-type]
     assert share < 0.01, f"{share:.1%} of the weights differ after one step"
+    lengths = rollouts.mask.sum(axis=1)  # type: ignore[union-attr]
+    print(f"== {bed.name}: {lengths.mean():.0f} of {TOKENS} tokens, {lengths.min()} to {lengths.max()}")
     print(f"equal: advantages, loss to {differing:.0e}, {1 - share:.2%} of the weights after one step")
 
 
-def seconds_of_trl() -> list[float]:
-    clock, learns = Clock(), policy()
+def seconds_of_trl(bed: Bed) -> list[float]:
+    clock = Clock()
     with tempfile.TemporaryDirectory() as folder, quietly():
-        trl_trainer(learns.model, learns.tokenizer, folder, clock).train()
+        trl_trainer(bed.policy(), bed.rows, folder, clock).train()
     return clock.seconds[1:]
 
 
-def seconds_of_ours() -> tuple[list[float], dict[str, float]]:
-    import json
-
+def stages_of_ours(bed: Bed) -> list[dict[str, float]]:
     settings = TrainSettings(
         steps=STEPS,
         prompts=PROMPTS,
@@ -214,39 +227,40 @@ def seconds_of_ours() -> tuple[list[float], dict[str, float]]:
     )
     with tempfile.TemporaryDirectory() as folder:
         train(
-            policy(),
-            rows(),
+            bed.policy(),
+            bed.rows,
             as_reward(says, low=0.0, high=1.0),
             gold=gold,
-            held_out=rows()[:1],
+            held_out=bed.rows[:1],
             credit=GroupRelative("z_score", epsilon=EPSILON),
             objective=PolicyLoss(over="token"),
-            settings=dataclasses.replace(settings),
+            settings=settings,
             directory=folder,
         )
         lines = [json.loads(line) for line in Path(folder, "seconds.jsonl").read_text().splitlines()]
-    stages = [{name: value for name, value in line.items() if name != "step"} for line in lines[2:-1]]
-    parts = {name: statistics.median(stage[name] for stage in stages) for name in stages[0]}
-    return [sum(stage.values()) for stage in stages], parts
+    return [{name: value for name, value in line.items() if name != "step"} for line in lines[2:-1]]
+
+
+def compare(bed: Bed) -> None:
+    check_equality(bed)
+    theirs: list[float] = []
+    ours: list[dict[str, float]] = []
+    for _ in range(ROUNDS):
+        theirs += seconds_of_trl(bed)
+        ours += stages_of_ours(bed)
+    slow, fast = statistics.median(theirs), statistics.median(sum(stages.values()) for stages in ours)
+    ratio = slow / fast
+    told = ", ".join(f"{name} {1e3 * statistics.median(s[name] for s in ours):.0f}" for name in ours[0])
+    print(
+        f"one step, {PROMPTS} prompts x {GROUP} completions: TRL {1e3 * slow:.0f} ms, trueward {1e3 * fast:.0f} ms "
+        f"({told}): {ratio:.2f}x (target {TARGET:g}){'' if ratio >= TARGET else '  LOST'}"
+    )
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    check_equality()
-    theirs: list[float] = []
-    ours: list[float] = []
-    parts: dict[str, float] = {}
-    for _ in range(ROUNDS):
-        theirs += seconds_of_trl()
-        mine, parts = seconds_of_ours()
-        ours += mine
-    slow, fast = statistics.median(theirs), statistics.median(ours)
-    ratio = slow / fast
-    told = ", ".join(f"{name} {1e3 * value:.0f}" for name, value in parts.items())
-    print(
-        f"one step, {PROMPTS} prompts x {GROUP} completions x {TOKENS} tokens: TRL {1e3 * slow:.0f} ms, "
-        f"trueward {1e3 * fast:.0f} ms ({told}): {ratio:.2f}x (target {TARGET:g}){'' if ratio >= TARGET else '  LOST'}"
-    )
+    for bed in beds():
+        compare(bed)
 
 
 if __name__ == "__main__":

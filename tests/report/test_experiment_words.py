@@ -32,7 +32,7 @@ from trueward.report.experiment_words import (
         ((-12.34, -20.0, -4.68), "-12 [-20, -5]"),
         ((1234.5, 1200.0, 1269.0), "1,234 [1,200, 1,269]"),
         ((0.5, 0.5, 0.5), ".5 [.5, .5]"),  # seeds that agree
-        ((0.5, None, None), ".5 [?, ?]"),  # one seed
+        ((0.5, None, None), ".5"),  # one seed
         ((None, None, None), "–"),
     ],
 )

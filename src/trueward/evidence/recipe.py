@@ -95,7 +95,8 @@ class Comparison:
         sign = ">" if self.kind == "greater" else "<"
         if self.b is None:
             return f"{left} {sign} {self.by:g}"
-        shift = "" if self.by == 0 else f" {'+' if self.kind == 'greater' else '−'} {self.by:g}"
+        by = self.by if self.kind == "greater" else -self.by
+        shift = "" if by == 0 else f" {'+' if by > 0 else '−'} {abs(by):g}"
         return f"{left} {sign} {self.metric_b or self.metric}({self.b}){shift}"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from trueward.tasks.gold import Gold
 from trueward.tasks.text.procedural import TopicKeywords
-from trueward.tasks.text.procedural.annotations import compared, judged, preferences_of
+from trueward.tasks.text.procedural.annotations import agreed, compared, judged, preferences_of
 
 
 def gold(values: list[float] | np.ndarray) -> Gold:
@@ -62,3 +62,9 @@ def test_unusable_requests_are_refused() -> None:
         compared(gold([0]), gold([1, 1]), generator)
     with pytest.raises(ValueError, match="1 completions for 2 rows"):
         preferences_of(TopicKeywords().rows(2, 0), ["oven"], ["oven"], np.ones(2))
+
+
+def test_labels_are_kept_where_all_annotators_agree() -> None:
+    rule, judge = np.array([1.0, 1.0, 0.0, 0.0, np.nan]), np.array([1.0, 0.0, 1.0, 0.0, np.nan])
+    assert np.array_equal(agreed(rule, judge), [1, np.nan, np.nan, 0, np.nan], equal_nan=True)
+    assert np.array_equal(agreed(rule, judge, np.ones(5)), [1, *[np.nan] * 4], equal_nan=True)

@@ -81,6 +81,30 @@ def test_demonstrations_have_independent_features_at_their_rates() -> None:
     assert np.abs(correlations[np.triu_indices(3, 1)]).max() < 4 / np.sqrt(4000)
 
 
+def test_remedies_that_nobody_asked_for_come_at_their_rate_whatever_is_addressed() -> None:
+    task = ReviewReplies(unasked_share=0.3)
+    demonstrations = task.demonstrations(3000, 0)
+    found = task.gold([d.row for d in demonstrations], [d.completion for d in demonstrations]).measures
+    assert abs(found["unasked"].sum() - 6000 * 0.3) <= 4 * np.sqrt(6000 * 0.3 * 0.7)
+    assert abs(np.corrcoef(found["unasked"], found["addressed"])[0, 1]) < 4 / np.sqrt(3000)
+    pairs = ReviewReplies(unasked_in_pairs=0.2).preferences(1500, 0)
+    rows = [row(prompt) for prompt in pairs.a.content.prompts]
+    offered = TASK.gold(rows, list(pairs.a.content.completions)).measures["unasked"]
+    assert abs(offered.sum() - 1500 * 0.2) <= 4 * np.sqrt(1500 * 0.2 * 0.8) and offered.max() == 1
+
+
+def test_form_stands_in_for_substance_in_evasive_demonstrations_only() -> None:
+    task = ReviewReplies(evasion=0.5)
+    demonstrations = task.demonstrations(3000, 0)
+    found = task.gold([d.row for d in demonstrations], [d.completion for d in demonstrations]).measures
+    for addressed, rates in ((1, {"courteous": 0.25, "listed": 0.125}), (0, {"courteous": 0.75, "listed": 0.375})):
+        some = found["addressed"] == addressed
+        for name, rate in rates.items():
+            n = int(some.sum())
+            assert abs(found[name][some].sum() - n * rate) <= 4 * np.sqrt(n * rate * (1 - rate))
+    assert [d.completion for d in task.corpus(50, 0)] == [d.completion for d in TASK.corpus(50, 0)]
+
+
 def differences(debiased: bool, task: ReviewReplies = TASK) -> tuple[np.ndarray, np.ndarray]:
     """Sign of the label, and a's features (A, B, C) less b's."""
     pairs = task.preferences(3000, 0, debiased=debiased)

@@ -49,11 +49,13 @@ class ReviewReplies:
             annotators like lists, and else a coin.
         list_bias: how much gold a list is worth to annotators.
         flip: share of preferences that are turned round.
-        courteous_share, listed_share: how often demonstrations and corpus have B and C, whatever A is.
+        courteous_share, listed_share: how often demonstrations and corpus have B and C.
+        evasion: how far form stands in for substance in demonstrations: B and C are (1 − evasion) times as frequent
+            with A, and (1 + evasion) times without. The corpus has them whatever A is.
         addressed_share: how often they have A.
         unasked_share: how often they offer each of two remedies that nobody asked for, whatever A is.
-        unasked_in_pairs: share of the replies of preference pairs that offer one such remedy: where it is small, whether
-            a remedy must be the one that was asked for is as underspecified as B.
+        unasked_in_pairs: how often replies in preference pairs offer one. Where it is small, pairs hardly tell whether
+            a remedy must be the one that was asked for.
         max_new_tokens: how long a completion may become.
         name: enters the seeds.
     """
@@ -64,6 +66,7 @@ class ReviewReplies:
     flip: float = 0.05
     courteous_share: float = 0.5
     listed_share: float = 0.25
+    evasion: float = 0.0
     addressed_share: float = 0.4
     unasked_share: float = 0.0
     unasked_in_pairs: float = 0.0
@@ -74,7 +77,7 @@ class ReviewReplies:
         """Raises `DataError` for a share that is no probability."""
         for name in (
             *("together", "equal_share", "flip", "courteous_share", "listed_share", "addressed_share"),
-            *("unasked_share", "unasked_in_pairs"),
+            *("unasked_share", "unasked_in_pairs", "evasion"),
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise DataError(f"{self.name}: {name} is {getattr(self, name)!r}; expected a probability")
@@ -89,8 +92,8 @@ class ReviewReplies:
         return draw_rows(self._row, n, generator_of(self.name, seed, f"rows {split}"), split)
 
     def demonstrations(self, n: int, seed: int) -> list[Demonstration]:
-        """n replies in which A, B and C are independent."""
-        return self._replies(n, generator_of(self.name, seed, "demonstrations"))
+        """n replies in which A, B and C are independent but for `evasion`."""
+        return self._replies(n, generator_of(self.name, seed, "demonstrations"), self.evasion)
 
     def corpus(self, n: int, seed: int, *, share: float = 1.0, subset: int = 0) -> list[Demonstration]:
         """Text of the language to pretrain on: a share of the n reviews with replies that the seed makes.
@@ -116,7 +119,8 @@ class ReviewReplies:
         Args:
             n: number of pairs.
             seed: of the pairs.
-            debiased: B independent of A and annotators without bias, as an oracle would have arranged it.
+            debiased: B independent of A, annotators without bias, and a remedy that nobody asked for in half of the
+                replies, if there are such at all: as an oracle would have arranged it.
         """
         generator = generator_of(self.name, seed, "preferences")
         rows = draw_rows(self._row, n, generator, "train")
@@ -143,45 +147,47 @@ class ReviewReplies:
     def _row(self, generator: np.random.Generator) -> Row:
         return row_of(self.name, draw_prompt(generator), None, _CONTRACT)
 
-    def _replies(self, n: int, generator: np.random.Generator) -> list[Demonstration]:
-        return [
-            Demonstration(
-                row,
-                self._reply(
-                    row,
-                    generator,
-                    addressed=bool(generator.random() < self.addressed_share),
-                    courteous=bool(generator.random() < self.courteous_share),
-                    unasked=_count(generator, 2, self.unasked_share),
-                ),
+    def _replies(self, n: int, generator: np.random.Generator, evasion: float = 0.0) -> list[Demonstration]:
+        written = []
+        for row in draw_rows(self._row, n, generator, "train"):
+            addressed = bool(generator.random() < self.addressed_share)
+            form = 1 - evasion if addressed else 1 + evasion
+            courteous = bool(generator.random() < form * self.courteous_share)
+            reply = self._reply(
+                row, generator, addressed=addressed, courteous=courteous, unasked=(2, self.unasked_share), form=form
             )
-            for row in draw_rows(self._row, n, generator, "train")
-        ]
+            written.append(Demonstration(row, reply))
+        return written
 
     def _pair(self, row: Row, generator: np.random.Generator, debiased: bool) -> tuple[str, str]:
         first = bool(generator.random() < 0.5)
         second = first if generator.random() < self.equal_share else not first
         follows = generator.random() < self.together
         courteous = [has == follows for has in (first, second)]
+        unasked = self.unasked_in_pairs
         if debiased:
             courteous = (generator.random(2) < 0.5).tolist()
+            unasked = 0.5 if self.unasked_share else 0.0
         a, b = (
-            self._reply(
-                row, generator, addressed=has, courteous=polite, unasked=_count(generator, 1, self.unasked_in_pairs)
-            )
+            self._reply(row, generator, addressed=has, courteous=polite, unasked=(1, unasked))
             for has, polite in zip((first, second), courteous, strict=True)
         )
         return a, b
 
     def _reply(
-        self, row: Row, generator: np.random.Generator, *, addressed: bool, courteous: bool, unasked: int
+        self,
+        row: Row,
+        generator: np.random.Generator,
+        *,
+        addressed: bool,
+        courteous: bool,
+        unasked: tuple[int, float],
+        form: float = 1.0,
     ) -> str:
-        listed = bool(generator.random() < self.listed_share)
+        most, share = unasked
+        # Nothing is drawn where nothing can come of it: a task without such remedies has the draws it always had.
+        offered = int(generator.binomial(most, share)) if share else 0
+        listed = bool(generator.random() < form * self.listed_share)
         # Lists are longer, as they are where people like them.
         remarks = int(generator.integers(1, 3)) + listed
-        return write_reply(row.prompt_text, Features(addressed, courteous, listed, remarks, unasked), generator)
-
-
-def _count(generator: np.random.Generator, most: int, share: float) -> int:
-    # Nothing is drawn where nothing can come of it, so that a task without the feature has the draws it always had.
-    return int(generator.binomial(most, share)) if share else 0
+        return write_reply(row.prompt_text, Features(addressed, courteous, listed, remarks, offered), generator)

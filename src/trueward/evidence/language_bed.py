@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueward.errors import EvidenceError
+from trueward.evidence.recipe import Metric
 
 if TYPE_CHECKING:
     from trueward.evidence.run import Run
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
     from trueward.training.language import TrainSettings
 
 _AT_THE_END = 3  # evaluations whose mean is "the end": one alone is noisy
+
+CURVE_METRICS = (
+    Metric("gold_start", "what is wanted: before training"),
+    Metric("gold_end", "what is wanted: last three evaluations"),
+    Metric("gold_peak", "what is wanted: at its best"),
+    Metric("gold_mean", "what is wanted: over the run"),
+    Metric("gold_kept", "what is wanted: end divided by peak (1 where it never rose above 0)"),
+    Metric("proxy_start", "raw reward, start of training", None),
+    Metric("proxy_end", "raw reward, end of training", None),
+    Metric("kl_start", "divergence from the warm start, start of training", None, "nats"),
+    Metric("kl_end", "divergence from the warm start, end of training", None, "nats"),
+    Metric("length_start", "length, start of training", None, "tokens"),
+    Metric("length_end", "length, end of training", None, "tokens"),
+)
+"""What `curve_metrics` returns."""
 
 
 def under(settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -87,8 +103,7 @@ def curve_metrics(metrics: Sequence[Mapping[str, float]], measures: Sequence[str
         measures: those of the task that count too.
 
     Returns:
-        For proxy, gold, kl, length and the measures: `…_start`, `…_end` (mean of the last three evaluations);
-        `gold_peak`, `gold_mean`, and `gold_kept`, gold at the end divided by gold at its peak (1 where it never rose above 0).
+        What `CURVE_METRICS` declares, and `…_start`, `…_end` of the measures (mean of the last three evaluations).
     """
     evaluated = [line for line in metrics if line.get("gold") is not None]
     if not evaluated:

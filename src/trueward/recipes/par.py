@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trueward.evidence.language_bed import curve_metrics, train_settings, under, warm_started
+from trueward.evidence.language_bed import CURVE_METRICS, curve_metrics, train_settings, under, warm_started
 from trueward.evidence.preference_bed import reward_model
 from trueward.evidence.recipe import Arm, Falsifier, Metric, Recipe, above, greater, within
 from trueward.recipes.par_bed import SCALES, SETTINGS, credit_of, fitted, full_arms, shape_of
@@ -114,22 +114,7 @@ RECIPE = Recipe(
     "price of divergence does.",
     arms=ARMS,
     metrics=(
-        *(
-            Metric(f"gold_{when}", f"what is wanted: {what}")
-            for when, what in {
-                "start": "before training",
-                "end": "last three evaluations",
-                "peak": "at its best",
-                "mean": "over the run",
-                "kept": "end divided by peak",
-            }.items()
-        ),
-        *(Metric(f"proxy_{when}", f"raw reward, {when} of training", None) for when in ("start", "end")),
-        *(
-            Metric(f"kl_{when}", f"divergence from the warm start, {when} of training", None, "nats")
-            for when in ("start", "end")
-        ),
-        *(Metric(f"length_{when}", f"length, {when} of training", None, "tokens") for when in ("start", "end")),
+        *CURVE_METRICS,
         Metric("accuracy", "of the reward model on held-out pairs of its annotator", None, "share"),
         Metric("critic_loss", "mean over the run", None),
     ),

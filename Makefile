@@ -1,9 +1,10 @@
-# make demo    audit published rewards; writes report.html
-# make test    everything that CI runs
-# make lint    style, types, architecture
-# make bench   benchmarks
-# make docs    makes the pages of docs/ that hold results again: half an hour
-# make clean   remove what these made
+# make demo       audit published rewards; writes report.html
+# make test       everything that CI runs
+# make lint       style, types, architecture
+# make bench      benchmarks
+# make evidence   put the published systems to the test again: some hours; what is done is not done again
+# make docs       makes the pages of docs/ that hold results again: half an hour
+# make clean      remove what these made
 #
 # The environment is made once, in .venv, from constraints.txt. Torch comes as the package index offers it: with
 # PIP_EXTRA_INDEX_URL set to PyTorch's own index of CPU builds it is several gigabytes smaller.
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 VERL_VENV := .venv-verl
 VERL := $(VERL_VENV)/.installed
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench evidence docs clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -38,6 +39,9 @@ bench: $(INSTALLED) $(VERL)
 	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
 		echo "== $$file"; $(BIN)/python $$file || exit 1; \
 	done
+
+evidence: $(INSTALLED)
+	@$(BIN)/trueward evidence --jobs 2
 
 docs: $(INSTALLED)
 	@$(BIN)/python examples/harden.py --write docs/harden.md

@@ -42,8 +42,9 @@ def test_restatements_are_true_lines_said_again():
         "3 + 1 = 5 \n 3 + 1 = 5 \n ans = 5",
         "3 + 1 = 4 \n \n 3 + 1 = 4 \n ans = 4",
     )
-    # The second repeats what is false; the third has an empty step, so that steps and lines are not the same.
-    assert restatements(TASK, rows, rollouts, 4).tolist() == [[False, True, False, False], [False] * 4, [False] * 4]
+    # The second repeats what is false; an empty line is a step too.
+    expected = [[False, True, False, False], [False] * 4, [False, False, True, False]]
+    assert restatements(TASK, rows, rollouts, 4).tolist() == expected
 
 
 def line(step, gold, proxy, lines, **more):

@@ -1,0 +1,197 @@
+"""Clip and Delta: process rewards that can be summed over steps without paying for more steps.
+
+A process reward model that ranks solutions well is a poor reward for training: the sum of its scores grows with the
+number of steps, so the policy repeats true lines until it is cut off. PR-Clip-Delta bounds what the steps can pay:
+
+    c_k = min(r_k − η, 0),    d_k = c_k − c_{k+1} (k < K − 1),  d_{K−1} = c_{K−1},  d_K = 0
+    reward = correct + α Σ_k d_k,    credited step by step with γ = 1, so that step k answers for c_k alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trueward.evidence.language_bed import train_settings, under, warm_started
+from trueward.evidence.process_bed import (
+    PROCESS_METRICS,
+    after_training,
+    lines_as_steps,
+    outcome_scorer,
+    step_metrics,
+    step_scorer,
+)
+from trueward.evidence.recipe import Arm, Falsifier, Recipe, above, below, greater, less
+
+if TYPE_CHECKING:
+    from trueward.evidence.run import Run
+    from trueward.rewards.base import Reward
+    from trueward.rewards.transforms import Transform
+    from trueward.rewards.transforms.thresholds import Threshold
+
+
+def run(run: Run) -> dict[str, float]:
+    """Warm start, scorers of steps and outcomes; then PPO on the verifier and what the arm makes of them."""
+    from trueward.credit.estimators import GeneralisedAdvantage, SegmentReturns
+    from trueward.objectives.policy_loss import PolicyLoss
+    from trueward.policies.scorer import TokenScorer
+    from trueward.rewards.base import as_reward
+    from trueward.tasks.text.procedural.chain import ChainArithmetic, Habits
+    from trueward.training.language import train
+
+    chosen, settings = run.settings, train_settings(run)
+    task = ChainArithmetic(**under(chosen, "task"), habits=Habits(**under(chosen, "habits")))
+    policy = warm_started(run, task)
+    correct = as_reward(states_answer, low=0.0, high=1.0)
+    bed = (run, task, policy, correct, settings.sampling)
+    process, quality = step_scorer(*bed)
+    outcome = outcome_scorer(*bed) if chosen["reward.shape"] == "outcome" else None
+    held_out = task.rows(chosen["rows.held out"], run.seed_for("held out"), "held out")
+    critic = chosen["credit.kind"] == "critic"
+    trained = train(
+        policy,
+        task.rows(chosen["rows.train"], run.seed_for("train")),
+        _reward(run, correct, process, outcome),
+        gold=task.gold,
+        held_out=held_out,
+        credit=GeneralisedAdvantage(trace=chosen["credit.trace"], kl=chosen["credit.kl"])
+        if critic
+        else SegmentReturns(),
+        objective=PolicyLoss(kl=0.0 if critic else chosen["credit.kl"]),
+        settings=settings,
+        directory=run.directory,
+        proxy=process,
+        segment=lines_as_steps(policy.tokenizer),
+        critic=TokenScorer.from_policy(policy) if critic else None,
+    )
+    after = after_training(run, task, trained.policy, held_out, settings.sampling)
+    return {**quality, **step_metrics(trained.metrics), **after}
+
+
+def states_answer(completions: Sequence[str], answer: Sequence[str], **columns: Any) -> list[float]:
+    """1 where the last line reads `ans = N` with the right N, exactly; else 0."""
+    last = [completion.strip().rpartition("\n")[2].strip() for completion in completions]
+    return [float(line == f"ans = {right}") for line, right in zip(last, answer, strict=True)]
+
+
+def _reward(run: Run, correct: Reward, process: Reward, outcome: Reward | None) -> Reward:
+    """correct + α · (what the arm makes of the scores)."""
+    from trueward.evidence.controls import Shuffled
+    from trueward.rewards import transforms as of
+
+    weight, name = float(run.settings["reward.weight"]), run.settings["reward.shape"]
+    if name in ("none", "outcome"):
+        return correct if outcome is None else correct + weight * outcome
+    mean = of.QuestionMean()
+    etas: dict[str, Threshold] = {"question mean": mean, "frozen": of.Frozen(mean, 5), "quantile": of.BatchQuantile()}
+    clip, delta = of.step_clip(etas[run.settings["reward.threshold"]]), of.step_delta()
+    shapes: dict[str, tuple[Transform, ...]] = {
+        "sum": (),
+        "clip": (clip,),
+        "delta": (delta,),
+        "clip delta": (clip, delta),
+        "normed": (of.per_step_count(),),
+        "cost": (of.step_cost(run.settings["reward.cost"]),),
+        "min": (of.min_form(),),
+    }
+    exchanged = [Shuffled(seed=run.seed_for("control"))] if run.settings["reward.shuffled"] else []
+    return correct + weight * process.transform(*exchanged, *shapes[name])
+
+
+# fmt: off
+ARMS = (
+    Arm("clip_delta", "process rewards clipped from above, then differences of neighbours", "method",
+        {"reward.shape": "clip delta"}, {"reward.weight": (1.0, 0.5, 0.2)}),
+    Arm("sr", "the verifier alone", "baseline",
+        {"reward.shape": "none"}, {"train.learning_rate": (5e-4, 1e-3, 2.5e-4)}),
+    Arm("pr", "process rewards summed over steps, as they are", "reference", {"reward.shape": "sum"}),
+    Arm("clip", "the method without differences", "ablation", {"reward.shape": "clip"}),
+    Arm("delta", "the method without the clip", "ablation", {"reward.shape": "delta"}),
+    Arm("shuffled", "the method on step scores exchanged within each question", "control",
+        {"reward.shape": "clip delta", "reward.shuffled": True}),
+    Arm("outcome", "an outcome reward model beside the verifier", "reference", {"reward.shape": "outcome"}, full=True),
+    Arm("normed", "process rewards divided by the number of steps", "reference", {"reward.shape": "normed"}, full=True),
+    Arm("cost", "process rewards minus a cost per step", "reference", {"reward.shape": "cost"}, full=True),
+    Arm("min", "the worst step decides (PURE)", "reference", {"reward.shape": "min"}, full=True),
+    Arm("clip_delta_frozen", "the method, its threshold frozen after the first batches", "reference",
+        {"reward.shape": "clip delta", "reward.threshold": "frozen"}, full=True),
+    Arm("clip_delta_quantile", "the method, its threshold a quantile of the batch", "reference",
+        {"reward.shape": "clip delta", "reward.threshold": "quantile"}, full=True),
+    Arm("sr_free", "the verifier alone, without a critic", "reference",
+        {"reward.shape": "none", "credit.kind": "critic free"}, full=True),
+    Arm("pr_free", "summed process rewards, without a critic", "reference",
+        {"reward.shape": "sum", "credit.kind": "critic free"}, full=True),
+    Arm("clip_delta_free", "the method, without a critic", "reference",
+        {"reward.shape": "clip delta", "credit.kind": "critic free"}, full=True),
+)
+
+RECIPE = Recipe(
+    name="clip-delta",
+    title="Clip and Delta",
+    paper="Gao, Xu et al., On designing effective RL reward at training time for LLM reasoning, 2024, arXiv 2410.15115",
+    claim=(
+        "Process rewards summed over steps make a policy repeat true lines until accuracy falls; clipped and "
+        "differenced they do not, and accuracy is no lower than with the verifier alone."
+    ),
+    arms=ARMS,
+    metrics=PROCESS_METRICS,
+    claims=(
+        below("clip_delta", "duplicated_growth", 0.02),
+        greater("clip_delta", "sr", "accuracy_end", -0.01),
+        greater("clip_delta", "pr", "accuracy_end", 0.10),
+    ),
+    preconditions=(
+        above("pr", "process_gain", 0.05),
+        above("pr", "restatement_score", 0.6),
+        above("pr", "return_growth", 2.0),
+        above("pr", "line_growth", 1.8),
+        less("pr", "sr", "accuracy_end", 0.10),
+    ),
+    falsifiers=(
+        Falsifier(
+            "summed process rewards do not diverge (the preconditions on the scorer say whether they should)",
+            (below("pr", "return_growth", 2.0), below("pr", "line_growth", 1.8),
+             greater("pr", "sr", "accuracy_end", -0.10)),
+        ),
+        Falsifier("the method grows in steps as they do", (above("clip_delta", "line_growth", 1.8),)),
+        Falsifier("the method ends more than 3 points below the verifier alone",
+                  (less("clip_delta", "sr", "accuracy_end", 0.03),)),
+    ),
+    tuned_on="accuracy_end",
+    settings={
+        "task.modulus": 4, "task.operations": [2, 2], "task.max_new_tokens": 48,
+        "habits.slip": 0.12, "habits.restatement": 0.15,
+        "policy.layers": 2, "policy.width": 64, "policy.heads": 4, "policy.positions": 112,
+        "policy.demonstrations": 6000, "policy.steps": 800, "policy.batch_size": 64, "policy.learning_rate": 2e-3,
+        "process.samples": 10000, "process.completions": 4,
+        "process.epochs": 6, "process.learning_rate": 8e-4, "process.pool": 150,
+        "rows.train": 2000, "rows.held out": 200,
+        "reward.shape": "none", "reward.weight": 1.0, "reward.threshold": "question mean", "reward.cost": 0.5,
+        "reward.shuffled": False,
+        "credit.kind": "critic", "credit.trace": 1.0, "credit.kl": 0.01,
+        "train.steps": 100, "train.prompts": 16, "train.group": 4, "train.learning_rate": 5e-4, "train.minibatches": 2,
+        "train.evaluate_every": 10, "train.checkpoint_every": 60, "train.tensorboard": False,
+        "sampling.max_new_tokens": 48,
+    },
+    scales={
+        "smoke": {
+            "policy.width": 16, "policy.demonstrations": 200, "policy.steps": 30, "process.samples": 24,
+            "process.completions": 1, "process.epochs": 1, "process.pool": 8, "rows.train": 16, "rows.held out": 8,
+            "train.steps": 2, "train.prompts": 4, "train.evaluate_every": 1,
+        },
+        "small": {},
+        "full": {"train.steps": 300, "train.prompts": 64, "process.samples": 20000, "rows.held out": 400},
+    },
+    run=run,
+    at_scale=(
+        "`trueward.recipes.real.clip_delta.build(model, process_model, questions)` gives TRL's GRPO trainer advantages "
+        "per token, because its own sum over steps takes the differences back. With a critic (the published setting) "
+        "put the step rewards at the ends of their steps, and take a discount of 1. Watch `punished`."
+    ),
+    parts=(
+        "trueward.rewards.transforms.step_clip", "trueward.rewards.transforms.step_delta",
+        "trueward.rewards.models.process.StepScorer", "trueward.training.step_labels.monte_carlo_labels",
+        "trueward.credit.estimators.GeneralisedAdvantage", "trueward.tasks.text.procedural.chain.ChainArithmetic",
+    ),
+)
+# fmt: on

@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 
 test: lint $(VERL)
 	@echo "== tests"
-	@CI=true TRUEWARD_VERL_PYTHON=$(abspath $(VERL_VENV)/bin/python) $(BIN)/python -m pytest
+	@CI=true OMP_NUM_THREADS=1 TRUEWARD_VERL_PYTHON=$(abspath $(VERL_VENV)/bin/python) $(BIN)/python -m pytest
 
 lint: $(INSTALLED)
 	@echo "== style (ruff)"

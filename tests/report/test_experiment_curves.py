@@ -8,7 +8,7 @@ from typing import Any
 import experiment_sample
 import pytest
 
-from trueward.report.experiment_curves import against_kl, arm_curves, thinned
+from trueward.report.experiment_curves import against_kl, arm_curves, telling_arms, thinned
 
 
 def arm(**runs: dict[str, list[float | None]]) -> Any:
@@ -76,3 +76,14 @@ def test_thinned_keeps_the_ends() -> None:
     few = thinned(made, 4)
     assert few.at == few.kl == few.gold.mean == (0, 33, 66, 99)
     assert thinned(made, 100) == made
+
+
+def test_the_story_is_told_by_method_baselines_and_what_must_be_seen() -> None:
+    def arm(name: str, role: str) -> dict[str, str]:
+        return {"name": name, "role": role}
+
+    document: Any = {
+        "arms": [arm("hacked", "reference"), arm("ours", "method"), arm("best", "baseline"), arm("other", "ablation")],
+        "preconditions": [{"a": "hacked", "b": None}],
+    }
+    assert [one["name"] for one in telling_arms(document)] == ["hacked", "ours", "best"]

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from trueward.evidence.recipe import Recipe
 from trueward.report.atomic import write_whole
-from trueward.report.experiment_curves import arm_curves
+from trueward.report.experiment_curves import arm_curves, telling_arms
 from trueward.report.experiment_document import ExperimentDocument
 from trueward.report.experiment_figures import small_multiples
 from trueward.report.experiment_markdown import render_systems_page
 from trueward.report.experiment_terminal import System
 from trueward.report.experiment_words import NOT_RUN
 
-_DRAWN_ROLES = ("method", "baseline")
 _MOST_DRAWN = 4
 
 
@@ -57,6 +56,6 @@ def write_page(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocu
 
 
 def _drawing(document: ExperimentDocument) -> str:
-    """Curves of the method and the first baselines; "" where nothing was logged."""
-    drawn = [arm for arm in document["arms"] if arm["role"] in _DRAWN_ROLES]
+    """Curves of the arms that tell the story; "" where nothing was logged."""
+    drawn = telling_arms(document)
     return small_multiples([arm_curves(arm) for arm in drawn[:_MOST_DRAWN]])

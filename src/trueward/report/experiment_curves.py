@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from trueward.measures.paired import mean_interval
 from trueward.report.charts import known
-from trueward.report.experiment_document import ArmResult
+from trueward.report.experiment_document import ArmResult, ExperimentDocument
 
 REWARDS = ("proxy", "gold")
 
@@ -110,3 +110,9 @@ def _interval(values: Sequence[float | None]) -> tuple[float | None, float | Non
         return None, None, None
     found = mean_interval(numbers)
     return found.mean, known(found.low), known(found.high)
+
+
+def telling_arms(document: ExperimentDocument) -> list[ArmResult]:
+    """The arms whose curves tell the story: the method, its baselines, and what must be seen (the hacked arm)."""
+    seen = {name for statement in document["preconditions"] for name in (statement["a"], statement["b"])}
+    return [arm for arm in document["arms"] if arm["role"] in ("method", "baseline") or arm["name"] in seen]

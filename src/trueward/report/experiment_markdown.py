@@ -89,7 +89,7 @@ def _section(document: ExperimentDocument, picture: str | None) -> Iterator[str]
     yield from _statements(document)
     if picture:
         yield ""
-        yield f"![proxy (dashed) and gold of the method and its baselines over training steps]({picture})"
+        yield f"![proxy (dashed) and gold of the method, its baselines and the unmended reward]({picture})"
         yield ""
         yield "Proxy (dashed) and gold, mean over seeds with 95 % band."
     yield ""

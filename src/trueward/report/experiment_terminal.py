@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trueward.report.curve_terminal import aligned
 from trueward.report.escape import visible
-from trueward.report.experiment_curves import ArmCurves, Band, arm_curves, thinned
+from trueward.report.experiment_curves import ArmCurves, Band, arm_curves, telling_arms, thinned
 from trueward.report.experiment_document import ExperimentDocument, FalsifierResult, StatementResult
 from trueward.report.experiment_words import (
     NOT_RUN,
@@ -35,7 +35,6 @@ _STATE_STYLES = {
     **{"not met": "cyan", "met": "bold red", "undecided": "yellow"},
 }
 _POINTS = 8  # rows of a curve
-_DRAWN_ROLES = ("method", "baseline")
 _METRICS_ABREAST = 3  # columns of numbers that 80 characters hold
 
 
@@ -93,9 +92,8 @@ def render_system(document: ExperimentDocument, console: Console, *, was_run: bo
     parts: list[RenderableType] = [*_head(document, document["verdict"] if was_run else NOT_RUN)]
     parts += [Text(), foreign_text(document["paper"], 400)]
     parts += [*_statements(document), *_arms(document)]
-    for arm in document["arms"]:
-        if arm["role"] in _DRAWN_ROLES:
-            parts += _curve(arm_curves(arm))
+    for arm in telling_arms(document):
+        parts += _curve(arm_curves(arm))
     parts += _failures(document)
     if document["parts"]:
         parts += [*heading("Made of"), *(hanging("  ", foreign_text(part)) for part in document["parts"])]

@@ -4,6 +4,7 @@ In: a policy, prompts, a reward, a credit and an objective. Out: a trained polic
 happened. Gold is measured along the way and never read.
 
 - `language`: the loop for language models: sample, score, credit, update; resumable to the bit.
+- `hooks`: what may go along with a run: co-train a reward (`co_training`), watch, stop.
 - `rollouts`: rollouts as loops gather them; log-probabilities under other policies, values of critics.
 - `update`: what policy and critic learn from one batch.
 - `record`: what a run writes down. `checkpoint`: what it needs to go on. `seeds`: random streams by seed and step.
@@ -15,7 +16,8 @@ happened. Gold is measured along the way and never read.
 - `best_of_n`: puts a reward under pressure without training anything.
 """
 
-from trueward.training.language import Hook, StopRun, Trained, TrainSettings, train
+from trueward.training.hooks import Hook, StopRun
+from trueward.training.language import Trained, TrainSettings, train
 from trueward.training.warm_start import warm_start
 
 __all__ = ["train", "TrainSettings", "Trained", "Hook", "StopRun", "warm_start"]

@@ -25,7 +25,7 @@ from trueward.errors import TrainingError
 from trueward.measures.reliability import area_under_curve
 from trueward.policies.scorer import TokenScorer
 from trueward.rewards.models.learned_inputs import Layout
-from trueward.training.language import StopRun
+from trueward.training.hooks import StopRun
 from trueward.training.pairs import PairBuilder, PairCounts
 from trueward.training.reward_model import update_on_preferences
 from trueward.training.reward_model_loop import optimizer_of

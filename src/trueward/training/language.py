@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
-from trueward.batch import Context, Rollouts, Scores
+from trueward.batch import Context, Rollouts
 from trueward.credit.estimators import Credited, Estimator, log_ratios
 from trueward.errors import TrainingError
 from trueward.objectives.policy_loss import PolicyObjective
@@ -25,7 +25,8 @@ from trueward.policies.scorer import TokenScorer
 from trueward.rewards.base import Reward
 from trueward.tasks.text.rows import Row
 from trueward.training import checkpoint
-from trueward.training.record import GoldMeasure, Record, read_metrics
+from trueward.training.hooks import Hook, StopRun
+from trueward.training.record import GoldMeasure, Record, described, read_metrics
 from trueward.training.rollouts import Segmenter, gather, logprobs_under, values_of
 from trueward.training.seeds import stream, stream_number, torch_stream
 from trueward.training.update import Learner, UpdateSettings, learner, update
@@ -80,37 +81,6 @@ class TrainSettings:
         wrong = [f"{name}={getattr(self, name)!r}" for name in counts if getattr(self, name) < 1]
         if wrong:
             raise TrainingError(f"{', '.join(wrong)}: must be at least 1")
-
-
-class Hook(Protocol):
-    """Something that goes along with a run: it co-trains a reward, watches, or stops the run.
-
-    It acts after the rollouts of a step have been scored and credited, so that what it changes counts from the next
-    step on. `modules` and `optimizers` are saved with the run.
-    """
-
-    def modules(self) -> Mapping[str, torch.nn.Module]:
-        """Networks that it trains."""
-
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Their optimisers."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Everything else that it keeps, as JSON values."""
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take that back."""
-
-    def after_rollouts(self, rollouts: Rollouts, scores: Scores, context: Context) -> Mapping[str, float]:
-        """Act on the rollouts of a step; returns numbers to log.
-
-        Raises:
-            StopRun: the run should end after this step.
-        """
-
-
-class StopRun(Exception):
-    """Raised by a hook to end a run early; its text says why."""
 
 
 @dataclass(frozen=True)
@@ -305,7 +275,7 @@ class _Run:
         rollouts = self._with_greedy(rollouts, rows, context)
         lap("score")
         credited = self.credit(scores, rollouts, context)
-        metrics = {**_described(rollouts, scores), **_prefixed("credit", credited.metrics)}
+        metrics = {**described(rollouts, scores), **_prefixed("credit", credited.metrics)}
         metrics |= _prefixed("update", self._learn(rollouts, credited, step))
         lap("update")
         for hook in self.hooks:
@@ -410,26 +380,6 @@ class _Run:
             "length": float(mask.sum(axis=1).mean()),
             "finished": float(np.mean(rollouts.features["finished"])),
         }
-
-
-def _described(rollouts: Rollouts, scores: Scores) -> dict[str, float]:
-    """What a step looked like: reward, parts, statuses, lengths."""
-    mask, total = np.asarray(rollouts.mask), scores.total()
-    known = total[~np.isnan(total)]
-    told = {
-        "train/reward": float(known.mean()) if len(known) else float("nan"),
-        "train/reward_deviation": float(known.std()) if len(known) else float("nan"),
-        "train/length": float(mask.sum(axis=1).mean()),
-        "train/finished": float(np.mean(rollouts.features["finished"])),
-        "train/entropy_estimate": float(-(np.asarray(rollouts.logprobs) * mask).sum() / max(1, mask.sum())),
-    }
-    for name, part in scores.parts.items():
-        values = part.values[part.present]
-        told[f"part/{name}"] = float(values.mean()) if values.size else float("nan")
-    for status in scores.status:
-        if not status.ok:
-            told[f"status/{status.value}"] = told.get(f"status/{status.value}", 0.0) + 1.0
-    return told
 
 
 def _prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -131,6 +131,26 @@ def texts_of(rollouts: Rollouts) -> list[str]:
     return [str(completion) for completion in rollouts.content.completions]
 
 
+def described(rollouts: Rollouts, scores: Scores) -> dict[str, float]:
+    """What the rollouts of a step look like, as numbers to log: reward, parts, statuses, lengths."""
+    mask, total = np.asarray(rollouts.mask), scores.total()
+    known = total[~np.isnan(total)]
+    told = {
+        "train/reward": float(known.mean()) if len(known) else float("nan"),
+        "train/reward_deviation": float(known.std()) if len(known) else float("nan"),
+        "train/length": float(mask.sum(axis=1).mean()),
+        "train/finished": float(np.mean(rollouts.features["finished"])),
+        "train/entropy_estimate": float(-(np.asarray(rollouts.logprobs) * mask).sum() / max(1, mask.sum())),
+    }
+    for name, part in scores.parts.items():
+        values = part.values[part.present]
+        told[f"part/{name}"] = float(values.mean()) if values.size else float("nan")
+    for status in scores.status:
+        if not status.ok:
+            told[f"status/{status.value}"] = told.get(f"status/{status.value}", 0.0) + 1.0
+    return told
+
+
 def _logged(
     rows: Sequence[Row], rollouts: Rollouts, scores: Scores, advantages: np.ndarray, gold: Gold, step: int
 ) -> list[LoggedCompletion]:

@@ -24,7 +24,7 @@ from trueward.policies.language import LanguagePolicy
 from trueward.rewards.base import Reward, as_reward
 from trueward.rewards.models.learned import LearnedReward
 from trueward.training.co_training import CoTraining
-from trueward.training.language import StopRun
+from trueward.training.hooks import StopRun
 from trueward.training.pairs import PairBuilder
 from trueward.training.pairs_parts import first_valid, judged_wrong, rewritten
 

@@ -139,6 +139,7 @@ def document(**changes: Any) -> dict[str, Any]:
         ],
         "failures": [],
         "parts": ["trueward.rewards.transforms.centred", "trueward.credit.GroupRelative"],
+        "notes": "The bed is small: 120 updates.",
         "at_scale": "Use it in TRL:\n\n    GRPOTrainer(reward_funcs=reward)",
         "settings": {"train.steps": 250, "task": "keywords", "layers": [2, 96]},
         "versions": {"python": "3.11.2", "trueward": "0.1.0", "torch": "2.6.0"},

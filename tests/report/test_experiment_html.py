@@ -18,7 +18,7 @@ def hostile() -> Any:
     """Hostile text wherever a document has text."""
     made = experiment_sample.document()
     bad = " ".join(experiment_sample.HOSTILE)
-    for field in ("title", "paper", "claim", "why", "at_scale", "command", "commit"):
+    for field in ("title", "paper", "claim", "why", "notes", "at_scale", "command", "commit"):
         made[field] = bad
     for arm in made["arms"]:
         arm["name"] = arm["about"] = bad
@@ -60,11 +60,21 @@ def test_the_verdict_comes_first_and_everything_is_there_without_the_script() ->
 
 
 def test_what_is_absent_has_no_section() -> None:
-    made = experiment_sample.document(preconditions=[], falsifiers=[], tuning=[], parts=[], at_scale="")
+    made = experiment_sample.document(preconditions=[], falsifiers=[], tuning=[], parts=[], notes="", at_scale="")
     for arm in made["arms"]:
         arm.update(curves={}, samples=[], metrics={})
     page = Page(render_experiment(made))  # type: ignore[arg-type]
-    for unexpected in ("Preconditions", "Would refute", "Tuning", "Samples", "during training", "failed", "At scale"):
+    absent = (
+        "Preconditions",
+        "Would refute",
+        "Tuning",
+        "Samples",
+        "during training",
+        "failed",
+        "The test bed",
+        "At scale",
+    )
+    for unexpected in absent:
         assert unexpected not in page.text
     assert "Would refute" in Page(render_experiment(experiment_sample.document())).text  # type: ignore[arg-type]
 

@@ -87,7 +87,7 @@ def test_the_table_of_systems() -> None:
 def test_nothing_leaves_the_width_or_commands_the_terminal(render: Callable[..., None], width: int) -> None:
     made = experiment_sample.document()
     bad = " ".join(experiment_sample.HOSTILE)
-    made.update(title=bad, claim=bad, paper=bad, why=bad, at_scale=bad, command=bad, parts=[bad])
+    made.update(title=bad, claim=bad, paper=bad, why=bad, notes=bad, at_scale=bad, command=bad, parts=[bad])
     made["arms"][0].update(name=bad, about=bad, differs={bad: "[red]x[/red]"})
     made["claims"][0]["text"] = "[bold]gold[/bold] " + bad
     made["failures"] = [{"arm": bad, "seed": 0, "error": bad}]

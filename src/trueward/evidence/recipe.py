@@ -157,6 +157,8 @@ class Recipe:
         scales: changes per scale; "small" is what results are reported for.
         run: does one run and returns every metric.
         parts: addresses of the parts that it is made of (`trueward.rewards.transforms.win_probability`).
+        notes: what to know of the test bed before believing the verdict: where it departs from the paper, how it was
+            built, what the result depends on.
         at_scale: how to use the system with public models, a few lines of Markdown.
         seeds, tuning_seeds: disjoint.
     """
@@ -175,6 +177,7 @@ class Recipe:
     scales: Mapping[str, Settings]
     run: Callable[[Run], Mapping[str, float]]
     parts: tuple[str, ...]
+    notes: str = ""
     at_scale: str = ""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     tuning_seeds: tuple[int, ...] = (1000, 1001)

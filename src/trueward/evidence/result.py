@@ -62,6 +62,7 @@ def document(experiment: Experiment, outcome: Outcome, command: str) -> Experime
         "tuning": [_tuning_row(one) for one in outcome.tried],
         "failures": [{"arm": one.arm, "seed": one.seed, "error": one.error} for one in outcome.failures],
         "parts": list(recipe.parts),
+        "notes": recipe.notes,
         "at_scale": recipe.at_scale,
         "settings": _shared_settings(experiment),
         "versions": versions(),

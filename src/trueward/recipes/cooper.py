@@ -155,6 +155,13 @@ RECIPE = Recipe(
         "trueward.objectives.policy_loss.PolicyLoss",
         "trueward.training.language.train",
     ),
+    notes=(
+        "Built on seeds from 2000 by the frozen model. It was changed once after a look at the method (seed "
+        "2000): the verifier model of the first bed told right from wrong no better than by style (AUC 0.58), and "
+        "was replaced by one with more solutions and epochs. The phenomenon needs a mediocre verifier model: one "
+        "with twice the epochs was not hacked. On two of five seeds the policy was hacked before pairs came in, "
+        "and then no pair is certified any more."
+    ),
     at_scale="`trueward.recipes.real.cooper.build` gives a `GRPOTrainer` of TRL whose reward is a verifier model, with "
     "a callback that trains the model after every step. What writes negatives is an instruct model of the policy's "
     "size behind a server. Watch the share of prompts that give a pair, and the mean score of the pairs.",

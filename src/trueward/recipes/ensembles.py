@@ -153,6 +153,12 @@ RECIPE = Recipe(
         "trueward.training.reward_model.weight_average", "trueward.training.best_of_n.sample_pool",
         "trueward.measures.best_of_n.best_of_n", "trueward.tasks.text.procedural.replies.ReviewReplies",
     ),
+    notes=(
+        "Built on seeds from 2000 by the curves of single models. Most beds levelled off instead of falling; "
+        "`evasion`, replies that put form in the place of substance, is what makes gold fall, and was chosen for "
+        "that. One figure of agreement between models had been seen before its threshold, which is the source's, "
+        "was kept."
+    ),
     at_scale=(
         "Train a reward model on each of several base models, the practical stand-in for pretraining seeds, with TRL's "
         "`RewardConfig(center_rewards_coefficient=0.01)`; `trueward.recipes.real.ensembles` does both. LoRA heads on "

@@ -127,6 +127,7 @@ class ExperimentDocument(TypedDict):
     tuning: list[TuningRow]
     failures: list[RunFailure]
     parts: list[str]  # addresses of what the system is made of
+    notes: str  # what to know of the test bed before believing the verdict
     at_scale: str  # Markdown: how to use the system with public models
     settings: dict[str, Any]  # what all arms share at this scale
     versions: dict[str, str]  # "python", "trueward", "torch", …

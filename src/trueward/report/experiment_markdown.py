@@ -86,6 +86,9 @@ def _section(document: ExperimentDocument, picture: str | None) -> Iterator[str]
     yield ""
     yield f"**{_verdict(document)}**: {cell(document['why'], _LONGEST)} ({counts_said(document)})."
     yield ""
+    if document["notes"]:
+        yield f"The test bed: {cell(document['notes'], _LONGEST)}"
+        yield ""
     yield from _statements(document)
     if picture:
         yield ""

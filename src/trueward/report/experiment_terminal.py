@@ -97,6 +97,8 @@ def render_system(document: ExperimentDocument, console: Console, *, was_run: bo
     parts += _failures(document)
     if document["parts"]:
         parts += [*heading("Made of"), *(hanging("  ", foreign_text(part)) for part in document["parts"])]
+    if document["notes"]:
+        parts += [*heading("The test bed"), hanging("  ", foreign_text(document["notes"], 2000))]
     if document["at_scale"]:
         at_scale = Text(visible(document["at_scale"].strip("\n"), 4000, multiline=True), overflow="fold")
         parts += [*heading("At scale"), Padding(at_scale, (0, 0, 0, 2))]

@@ -42,5 +42,6 @@ RECIPE = Recipe(
     scales={"smoke": {"train.steps": 2}, "small": {}, "full": {"train.steps": 8}},
     run=run,
     parts=("trueward.rewards.transforms.sturdy", "trueward.credit.group"),
+    notes="Nothing is trained here.",
     at_scale="Use it with a larger model.",
 )

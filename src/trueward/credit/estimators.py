@@ -113,7 +113,7 @@ class GreedyBaseline:
         total = scores.total()
         if self.kl:
             total = total - self.kl * log_ratios(rollouts).sum(axis=1)
-        found = greedy_advantages(total, np.asarray(rollouts.features["greedy"], dtype=np.float64))
+        found = greedy_advantages(total, _feature(rollouts, "greedy"))
         return Credited(found.values, metrics=_told(found))
 
 
@@ -217,7 +217,7 @@ class GeneralisedAdvantage:
         rewards = token_rewards(scores, rollouts, mask)
         if self.kl:
             rewards = rewards - self.kl * np.where(mask, log_ratios(rollouts), 0.0)
-        values = np.where(mask, np.asarray(rollouts.features["value"], dtype=np.float64), 0.0)
+        values = np.where(mask, _feature(rollouts, "value"), 0.0)
         found = gae(rewards, values, mask, discount=self.discount, trace=self.trace)
         returns = returns_to_go(rewards, mask, discount=self.discount) if self.monte_carlo else found.returns
         advantages = whiten(found.advantages, mask) if self.whitened else found.advantages
@@ -273,6 +273,12 @@ def groups_of(rollouts: Rollouts) -> np.ndarray:
     if rollouts.group is None:
         raise ValueError("rollouts of one prompt are compared with each other: give rollouts.group")
     return np.asarray(rollouts.group)
+
+
+def _feature(rollouts: Rollouts, name: str) -> np.ndarray:
+    if name not in rollouts.features:
+        raise ValueError(f"this credit needs rollouts.features[{name!r}]; see `needs`, and let the loop put it there")
+    return np.asarray(rollouts.features[name], dtype=np.float64)
 
 
 def _told(found: Advantages) -> dict[str, float]:

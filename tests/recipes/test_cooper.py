@@ -12,8 +12,8 @@ import pytest
 
 from trueward.batch import Rollouts, Text
 from trueward.evidence.plan import Experiment
+from trueward.recipes.beds.cooper import pair_builder, rule, sums_by
 from trueward.recipes.cooper import RECIPE
-from trueward.recipes.cooper_bed import pair_builder, rule, sums_by
 
 SOLUTION = "3 + 4 = 7 ; 7 + 2 = 9 ; answer "
 

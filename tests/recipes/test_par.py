@@ -15,8 +15,8 @@ import pytest
 from trueward.batch import Context, Part, Rollouts, Scores, Text
 from trueward.errors import EvidenceError
 from trueward.evidence.plan import Experiment
+from trueward.recipes.beds.par import shape_of
 from trueward.recipes.par import RECIPE
-from trueward.recipes.par_bed import shape_of
 from trueward.status import Status
 
 CONTEXTS, ANSWERS = 30, 1024

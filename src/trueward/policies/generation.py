@@ -20,7 +20,7 @@ from trueward.policies.output_layer import output_layer_inputs
 from trueward.policies.sampling import Sampling, draw, uniforms
 from trueward.policies.stopping import Stopping
 
-_DROP_AT = 0.125  # share of ended rows in the batch from which dropping them pays (measured at .06, .13, .25, .5)
+_DROP_AT = 0.125  # share of ended rows from which they are dropped: never dropping is slower, .06 to .25 are alike
 
 
 @dataclass

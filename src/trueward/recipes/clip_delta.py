@@ -22,7 +22,7 @@ from trueward.evidence.process_bed import (
     step_scorer,
 )
 from trueward.evidence.recipe import Arm, Falsifier, Recipe, above, below, greater, less
-from trueward.recipes.clip_delta_bed import FULL_ARMS, SCALES, SETTINGS
+from trueward.recipes.beds.clip_delta import FULL_ARMS, SCALES, SETTINGS
 
 if TYPE_CHECKING:
     from trueward.evidence.run import Run

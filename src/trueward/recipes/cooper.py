@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trueward.evidence.language_bed import train_settings, warm_started
 from trueward.evidence.recipe import Arm, Falsifier, Recipe, above, greater, less, within
-from trueward.recipes.cooper_bed import (
+from trueward.recipes.beds.cooper import (
     CO_TRAINED,
     FULL_ARMS,
     METRICS,

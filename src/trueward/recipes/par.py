@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from trueward.evidence.language_bed import CURVE_METRICS, curve_metrics, train_settings, under, warm_started
 from trueward.evidence.preference_bed import reward_model
 from trueward.evidence.recipe import Arm, Falsifier, Metric, Recipe, above, greater, within
-from trueward.recipes.par_bed import SCALES, SETTINGS, credit_of, fitted, full_arms, shape_of
+from trueward.recipes.beds.par import SCALES, SETTINGS, credit_of, fitted, full_arms, shape_of
 from trueward.report.atomic import write_whole
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ def build(
     model: str = "Qwen/Qwen2.5-1.5B-Instruct",
     verifier: str | Path = "verifier",
     questions: Sequence[Mapping[str, Any]] = (),
-    correct: str | Callable[..., Any] | Reward = "trueward.rewards.rules:math_answer",
+    correct: str | Callable[..., Any] | Reward = "trueward.rewards.rules.math:math",
     *,
     assistant: Callable[[Any, str], str | None],
     directory: str | Path,

@@ -4,6 +4,9 @@ Each is a frozen record that is called with scores and rollouts and gives advant
 declares in `needs`; the loop puts it into `rollouts.features` or refuses:
 
 - "value" [N, T]: the critic's value before each decision;
+- "entropy" [N, T]: of the policy at each decision;
+- "hidden" [N, T, D] and "errors" [N, T, K]: final states and prediction errors of each decision, over the tokens of its
+  group; see `trueward.policies.prediction_errors`;
 - "greedy" [N]: the total reward of the greedy rollout of the same prompt;
 - "reference": `rollouts.ref_logprobs`.
 """
@@ -31,7 +34,8 @@ class Credited:
 
     Attributes:
         advantages: one per rollout [N] or per decision [N, T]; exactly 0 on rows without a usable reward.
-        returns: what a critic should have said before each decision; None where there is no critic.
+        returns: what a critic should have said before each decision, NaN on rows without a usable reward: they teach it
+            nothing; None where there is no critic.
         metrics: numbers to log.
     """
 
@@ -221,6 +225,7 @@ class GeneralisedAdvantage:
         found = gae(rewards, values, mask, discount=self.discount, trace=self.trace)
         returns = returns_to_go(rewards, mask, discount=self.discount) if self.monte_carlo else found.returns
         advantages = whiten(found.advantages, mask) if self.whitened else found.advantages
+        returns = np.where(usable[:, None], returns, np.nan)
         return Credited(advantages, returns, {"unscored_rows": float(np.count_nonzero(~usable))})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -257,6 +257,8 @@ def _critic_step(
 ) -> dict[str, float]:
     if batch.returns is None or batch.old_values is None:
         raise ValueError("this credit gives no returns, so a critic has nothing to learn: use GeneralisedAdvantage")
+    # A row that could not be scored has no return, and teaches nothing.
+    batch = replace(batch, mask=batch.mask & batch.returns.isfinite())
     weight = torch.full((len(batch.ids),), 1.0, device=batch.ids.device) / batch.mask.sum().clamp(min=1)
     rows = torch.arange(len(batch.ids), device=batch.ids.device)
     total, told, decisions = 0.0, [], int(batch.mask.sum())

@@ -27,12 +27,12 @@ from trueward.tasks.text.rows import Row
 from trueward.training import checkpoint
 from trueward.training.hooks import Hook, StopRun
 from trueward.training.record import GoldMeasure, Record, described, read_metrics
-from trueward.training.rollouts import Segmenter, gather, logprobs_under, values_of
+from trueward.training.rollouts import Segmenter, gather, logprobs_under, prediction_errors_of, values_of
 from trueward.training.seeds import stream, stream_number, torch_stream
 from trueward.training.update import Learner, UpdateSettings, learner, update
 
 _FROM_POLICY = frozenset({"entropy", "hidden"})
-_FROM_LOOP = frozenset({"reference", "value", "greedy"})
+_FROM_LOOP = frozenset({"reference", "value", "greedy", "errors"})
 
 
 @dataclass(frozen=True)
@@ -321,6 +321,8 @@ class _Run:
         features = dict(rollouts.features)
         if self.critic is not None:
             features["value"] = values_of(self.critic, rollouts)
+        if "errors" in needs:
+            features |= prediction_errors_of(self.policy, rollouts, self.settings.sampling.temperature)
         reference = None
         if "reference" in needs:
             reference = logprobs_under(self.reference, rollouts, self.settings.sampling.temperature)

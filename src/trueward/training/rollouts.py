@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from trueward.batch import Rollouts, Text
 from trueward.policies.language import LanguagePolicy
+from trueward.policies.prediction_errors import hidden_and_errors
 from trueward.policies.sampling import Sampling
 from trueward.policies.scorer import TokenScorer
 from trueward.tasks.text.rows import Row
@@ -81,6 +82,14 @@ def logprobs_under(policy: LanguagePolicy, rollouts: Rollouts, temperature: floa
             under = policy.likelihood(ids[part], attention[part], decisions, temperature=temperature)
             found.append(under.logprobs.float().cpu().numpy())
     return np.concatenate(found)
+
+
+def prediction_errors_of(policy: LanguagePolicy, rollouts: Rollouts, temperature: float) -> dict[str, np.ndarray]:
+    """The features "hidden" [N, T, D] and "errors" [N, T, K] of whole groups; see `hidden_and_errors`."""
+    ids, attention = (tensor.to(policy.device) for tensor in tokens_of(rollouts))
+    mask, group = (torch.from_numpy(np.asarray(array)) for array in (rollouts.mask, rollouts.group))
+    hidden, errors = hidden_and_errors(policy.model, ids, attention, mask, group, temperature=temperature)
+    return {"hidden": hidden.cpu().numpy(), "errors": errors.cpu().numpy()}
 
 
 def values_of(critic: TokenScorer, rollouts: Rollouts) -> Float[np.ndarray, "n t"]:

@@ -131,3 +131,30 @@ def test_overlong_follows_the_published_equation() -> None:
 def test_lengths_of_messages_are_those_of_their_content() -> None:
     rollouts = Rollouts(Text(["p", "p"], ["abcd", [{"role": "assistant", "content": "ab"}]]))
     np.testing.assert_array_equal(lengths(rollouts), [4.0, 2.0])
+
+
+class Doubled(Reward):
+    """Every part of another reward, twice as large."""
+
+    def __init__(self, inner: Reward) -> None:
+        self.inner = inner
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def use(self, runner: object) -> bool:
+        return False
+
+    def score(self, rollouts: Rollouts, context: Context) -> Scores:
+        parts = self.inner.score(rollouts, context).parts
+        return Scores({name: Part(2.0 * part.values, part.status) for name, part in parts.items()})
+
+
+def test_changed_leaves_keep_weights_gates_and_transforms() -> None:
+    first, second = as_reward(correct), as_reward(brackets)
+    assert total((first + 0.2 * second).with_leaves(Doubled)) == pytest.approx([2.4, 2.0, 0.4])
+    assert total((first * second).with_leaves(Doubled)) == [4.0, 0.0, 0.0]
+    assert total(gate(second, first).with_leaves(Doubled)) == [2.0, 0.0, 0.0]
+    assert total(first.transform(clip(0.0, 1.5)).with_leaves(Doubled)) == [1.5, 1.5, 0.0]
+    assert total((first + 0.2 * second).with_leaves(lambda leaf: leaf)) == total(first + 0.2 * second)

@@ -56,6 +56,14 @@ class Reward(abc.ABC):
         """Rewards and transforms that it is made of."""
         return ()
 
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """The same reward with every leaf changed: to score rows elsewhere, say, under the same transforms.
+
+        Args:
+            change: from a reward that is not made of others to what stands in its place.
+        """
+        return change(self)
+
     def state_dict(self) -> dict[str, Any]:
         """Running statistics of all pieces that keep any, by their place; {} where there are none."""
         states = {str(place): _state(piece) for place, piece in enumerate(self.pieces())}
@@ -214,6 +222,10 @@ class Sum(Reward):
         """The terms."""
         return [reward for _, reward in self.terms]
 
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """The sum of the changed terms."""
+        return Sum(tuple((weight, reward.with_leaves(change)) for weight, reward in self.terms))
+
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The parts of every term."""
         parts: dict[str, Part] = {}
@@ -249,6 +261,10 @@ class Product(Reward):
         """Both factors."""
         return [self.first, self.second]
 
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """The product of the changed factors."""
+        return Product(self.first.with_leaves(change), self.second.with_leaves(change))
+
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the product where both factors have a value; else the status of the one that has none."""
         a, b = self.first.score(rollouts, context), self.second.score(rollouts, context)
@@ -274,6 +290,10 @@ class Gated(Reward):
     def pieces(self) -> Sequence[Any]:
         """Gate and reward."""
         return [self.opener, self.reward]
+
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """Both changed."""
+        return Gated(self.opener.with_leaves(change), self.reward.with_leaves(change))
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part: the reward's total where the gate is open, else the lower of 0 and that total.
@@ -319,6 +339,10 @@ class Transformed(Reward):
     def pieces(self) -> Sequence[Any]:
         """The inner reward, then the transforms."""
         return [self.inner, *self.transforms]
+
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """The changed inner reward under the same transforms, which go on with the statistics that they have."""
+        return Transformed(self.inner.with_leaves(change), self.transforms)
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """The inner scores, transformed first to last; what they were stays visible as "name (raw)", of weight 0."""

@@ -16,11 +16,13 @@ from trueward.audit.certificates.answers import certify_answer
 from trueward.errors import DataError
 from trueward.tasks.text.procedural import (
     ChainArithmetic,
+    Countdown,
     DataTask,
     ReasoningGymTask,
     ReviewReplies,
     Sums,
     TextTask,
+    TieredChains,
     TopicKeywords,
 )
 from trueward.tasks.text.procedural.chain import Habits
@@ -40,6 +42,9 @@ def everything() -> dict[str, TextTask]:
         "chain in all styles": ChainArithmetic(
             modulus=20, operations=(2, 4), habits=Habits(0.2, 0.5, 0.15, "any", 0.2, "wait", STYLES), max_new_tokens=160
         ),
+        "tiers": TieredChains(),
+        "countdown": Countdown(),
+        "countdown with mistakes": Countdown(5, 6, 20, 0.5, 0.1, 0.5, 10),
         "topics": TopicKeywords(),
         "replies": ReviewReplies(),
         "sums": Sums(),
@@ -184,6 +189,8 @@ IMPOSSIBLE: list[tuple[Maker, str]] = [
     (lambda: ChainArithmetic(operations=(4, 3)), "least <= most"),
     (lambda: Habits(restatement=1.0), "below 1"),
     (lambda: Habits(styles=("plain", "loud")), "loud"),  # type: ignore[arg-type]
+    (lambda: Countdown(count=1), "count must be at least 2"),
+    (lambda: Countdown(products=1.5), "probabilities"),
     (lambda: TopicKeywords(keyword_rate=0.95), "exceed 1"),
     (lambda: TopicKeywords(lengths=(5, 40)), "between 1 and 24"),
     (lambda: ReviewReplies(flip=1.2), "flip is 1.2"),

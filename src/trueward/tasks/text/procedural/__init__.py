@@ -2,7 +2,9 @@
 
 - `task`: what a text task is (`TextTask`), and demonstrations for a warm start.
 - `drawing`: seeded rows; the split into train and held-out prompts.
-- `chain`: chain arithmetic, worked line by line, each line checked exactly.
+- `chain`: chain arithmetic, worked line by line, each line checked exactly; in three difficulties, with lines that may
+  be left out.
+- `countdown`: a target to be reached with given numbers, in any of several ways.
 - `topics`: short texts that should cover a topic.
 - `replies`: replies to reviews, with preferences that leave open what is wanted.
 - `sums`: sums whose answers are written in several forms, and how to make a solution wrong.
@@ -13,6 +15,8 @@
 """
 
 from trueward.tasks.text.procedural.chain import ChainArithmetic as ChainArithmetic
+from trueward.tasks.text.procedural.chain import TieredChains as TieredChains
+from trueward.tasks.text.procedural.countdown import Countdown as Countdown
 from trueward.tasks.text.procedural.from_data import DataTask as DataTask
 from trueward.tasks.text.procedural.gym import ReasoningGymTask as ReasoningGymTask
 from trueward.tasks.text.procedural.replies import ReviewReplies as ReviewReplies

@@ -1,5 +1,5 @@
 """Chain arithmetic: problems (`problems`), worked solutions (`writer`), their judgement line by line (`lines`), and the
-task made of them (`task`).
+task made of them (`task`); chains whose scratchpad may be left out (`tiers`).
 """
 
 from trueward.tasks.text.procedural.chain.lines import Claim as Claim
@@ -10,5 +10,7 @@ from trueward.tasks.text.procedural.chain.problems import Operation as Operation
 from trueward.tasks.text.procedural.chain.problems import Problem as Problem
 from trueward.tasks.text.procedural.chain.problems import read_problem as read_problem
 from trueward.tasks.text.procedural.chain.task import ChainArithmetic as ChainArithmetic
+from trueward.tasks.text.procedural.chain.tiers import Scratchpad as Scratchpad
+from trueward.tasks.text.procedural.chain.tiers import TieredChains as TieredChains
 from trueward.tasks.text.procedural.chain.writer import Habits as Habits
 from trueward.tasks.text.procedural.chain.writer import write_solution as write_solution

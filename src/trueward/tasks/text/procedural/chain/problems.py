@@ -62,10 +62,11 @@ def draw_problem(generator: np.random.Generator, operations: tuple[int, int], mo
     """A chain of between operations[0] and operations[1] steps; summands 1…9, factors 2 and 3, below the modulus."""
     count = int(generator.integers(operations[0], operations[1] + 1))
     start = int(generator.integers(modulus))
-    return Problem(start, tuple(_draw_operation(generator, modulus) for _ in range(count)), modulus)
+    return Problem(start, tuple(draw_operation(generator, modulus) for _ in range(count)), modulus)
 
 
-def _draw_operation(generator: np.random.Generator, modulus: int) -> Operation:
+def draw_operation(generator: np.random.Generator, modulus: int) -> Operation:
+    """An operation that changes something: a summand from 1 to 9, or a factor of 2 or 3, below the modulus."""
     sign = SIGNS[int(generator.integers(len(SIGNS)))]
     lowest, highest = (2, _LARGEST_FACTOR) if sign == "*" else (1, _LARGEST_SUMMAND)
     return Operation(sign, int(generator.integers(lowest, min(highest, modulus - 1) + 1)))

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 from trueward.batch import Context, Part, Rollouts, Scores, Text
-from trueward.credit import Estimator, GeneralisedAdvantage, GreedyBaseline, GroupRelative, SegmentReturns
+from trueward.credit import (
+    Estimator,
+    GeneralisedAdvantage,
+    GreedyBaseline,
+    GroupRelative,
+    NegativeTokenHiddenReward,
+    PassAtK,
+    SegmentReturns,
+    TokenHiddenReward,
+    TopEntropy,
+)
 from trueward.status import Status
 
 N, T = 12, 5
@@ -26,6 +36,12 @@ ESTIMATORS: dict[str, Estimator] = {
     "segments": SegmentReturns(),
     "critic": GeneralisedAdvantage(),
     "critic, plain": GeneralisedAdvantage(whitened=False, kl=0.1, monte_carlo=True),
+    "token hidden rewards": TokenHiddenReward(-0.5, correct_from=0.0),
+    "token hidden rewards, mean": TokenHiddenReward(0.1, threshold="mean", floor=False, correct_from=0.0),
+    "token hidden rewards over others": TokenHiddenReward(0.5, correct_from=0.0, over=GroupRelative("none", kl=0.1)),
+    "negative token hidden rewards": NegativeTokenHiddenReward(correct_from=0.0),
+    "top entropy": TopEntropy(0.4),
+    "pass at k": PassAtK(2, 0.5, correct_from=0.0),
 }
 LOST = 4  # a row without a reward, by nobody's fault
 
@@ -49,7 +65,13 @@ def drawn() -> tuple[Scores, Rollouts]:
         segments=segments,
         logprobs=-generator.random((N, T)),
         ref_logprobs=-generator.random((N, T)),
-        features={"value": generator.normal(size=(N, T)), "greedy": generator.normal(size=N)},
+        features={
+            "value": generator.normal(size=(N, T)),
+            "greedy": generator.normal(size=N),
+            "entropy": generator.random((N, T)),
+            "hidden": generator.normal(size=(N, T, 3)) * mask[:, :, None],
+            "errors": generator.normal(size=(N, T, 4)) * mask[:, :, None],
+        },
     )
     return scores, rollouts
 
@@ -97,7 +119,7 @@ def test_padding_columns_change_nothing(estimator: Estimator) -> None:
     scores, rollouts = drawn()
 
     def wider(values: np.ndarray, fill: Any) -> np.ndarray:
-        return np.concatenate([values, np.full((N, 3), fill, dtype=values.dtype)], axis=1)
+        return np.concatenate([values, np.full((N, 3, *values.shape[2:]), fill, dtype=values.dtype)], axis=1)
 
     padded = dataclasses.replace(
         rollouts,
@@ -105,7 +127,10 @@ def test_padding_columns_change_nothing(estimator: Estimator) -> None:
         segments=wider(np.asarray(rollouts.segments), -1),
         logprobs=wider(np.asarray(rollouts.logprobs), 9.0),
         ref_logprobs=wider(np.asarray(rollouts.ref_logprobs), -9.0),
-        features={**rollouts.features, "value": wider(rollouts.features["value"], 7.0)},
+        features={
+            **rollouts.features,
+            **{name: wider(rollouts.features[name], 7.0) for name in ("value", "entropy", "hidden", "errors")},
+        },
     )
     before, after = advantages(estimator, scores, rollouts), advantages(estimator, scores, padded)
     assert (after if after.ndim == 1 else after[:, :T]) == pytest.approx(before, abs=1e-12)
@@ -136,9 +161,7 @@ def test_what_it_needs_is_all_that_it_reads(estimator: Estimator) -> None:
     for name in estimator.needs:
         lacking = {
             "reference": lambda: dataclasses.replace(rollouts, ref_logprobs=None),
-            "value": lambda: dataclasses.replace(rollouts, features={}),
-            "greedy": lambda: dataclasses.replace(rollouts, features={}),
-        }[name]()
+        }.get(name, lambda: dataclasses.replace(rollouts, features={}))()
         with pytest.raises(ValueError, match="needs"):
             advantages(estimator, scores, lacking)
 
@@ -146,5 +169,6 @@ def test_what_it_needs_is_all_that_it_reads(estimator: Estimator) -> None:
 def test_a_group_in_which_all_are_equal_moves_nothing_where_it_is_compared() -> None:
     _, rollouts = drawn()
     equal = Scores({"whole": Part(np.full(N, 3.0), [Status.OK] * N)})
-    for name in ("z-score", "centre", "leave one out", "parts apart", "segments"):
+    plain = {"none", "greedy", "greedy with divergence", "critic", "critic, plain", "with divergence"}
+    for name in ESTIMATORS.keys() - plain - {"token hidden rewards over others"}:
         assert np.all(advantages(ESTIMATORS[name], equal, rollouts) == 0.0), name

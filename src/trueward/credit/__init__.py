@@ -18,6 +18,9 @@ The pipeline, of which every step may be left out:
 - `weight`: weights of decisions; whitening over the batch.
 - `estimators`: these steps joined, as a training loop takes them: `GroupRelative`, `GreedyBaseline`, `SegmentReturns`,
   `GeneralisedAdvantage`.
+- `tokens`: what a step on a token does to the likelihood of correct rollouts, and weights made of it.
+- `token_estimators`: estimators that tell the tokens of a rollout apart: `TokenHiddenReward`,
+  `NegativeTokenHiddenReward`, `TopEntropy`; and `PassAtK`.
 
 What each estimator estimates, and where it is biased: docs/credit.md.
 """
@@ -36,6 +39,13 @@ from trueward.credit.group import Advantages, greedy_advantages, group_advantage
 from trueward.credit.returns import Estimates, gae, gae_over_episodes, lambda_returns, returns_to_go
 from trueward.credit.scores import ScoredAdvantages, score_advantages
 from trueward.credit.spread import at_segment_ends, spread, spread_segments, spread_written
+from trueward.credit.token_estimators import (
+    NegativeTokenHiddenReward,
+    PassAtK,
+    TokenHiddenReward,
+    TopEntropy,
+    token_hidden_reward,
+)
 from trueward.credit.weight import weigh, whiten
 
 __all__ = [
@@ -61,6 +71,11 @@ __all__ = [
     "GreedyBaseline",
     "SegmentReturns",
     "GeneralisedAdvantage",
+    "TokenHiddenReward",
+    "token_hidden_reward",
+    "NegativeTokenHiddenReward",
+    "TopEntropy",
+    "PassAtK",
     "token_rewards",
     "log_ratios",
 ]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -44,6 +44,7 @@ class Credited:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Scores to advantages."""
 
@@ -117,7 +118,7 @@ class GreedyBaseline:
         total = scores.total()
         if self.kl:
             total = total - self.kl * log_ratios(rollouts).sum(axis=1)
-        found = greedy_advantages(total, _feature(rollouts, "greedy"))
+        found = greedy_advantages(total, feature_of(rollouts, "greedy"))
         return Credited(found.values, metrics=_told(found))
 
 
@@ -221,7 +222,7 @@ class GeneralisedAdvantage:
         rewards = token_rewards(scores, rollouts, mask)
         if self.kl:
             rewards = rewards - self.kl * np.where(mask, log_ratios(rollouts), 0.0)
-        values = np.where(mask, _feature(rollouts, "value"), 0.0)
+        values = np.where(mask, feature_of(rollouts, "value").astype(np.float64), 0.0)
         found = gae(rewards, values, mask, discount=self.discount, trace=self.trace)
         returns = returns_to_go(rewards, mask, discount=self.discount) if self.monte_carlo else found.returns
         advantages = whiten(found.advantages, mask) if self.whitened else found.advantages
@@ -280,10 +281,15 @@ def groups_of(rollouts: Rollouts) -> np.ndarray:
     return np.asarray(rollouts.group)
 
 
-def _feature(rollouts: Rollouts, name: str) -> np.ndarray:
+def feature_of(rollouts: Rollouts, name: str) -> np.ndarray:
+    """A feature that the loop was asked for.
+
+    Raises:
+        ValueError: it is not there.
+    """
     if name not in rollouts.features:
         raise ValueError(f"this credit needs rollouts.features[{name!r}]; see `needs`, and let the loop put it there")
-    return np.asarray(rollouts.features[name], dtype=np.float64)
+    return np.asarray(rollouts.features[name])
 
 
 def _told(found: Advantages) -> dict[str, float]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import trueward.objectives
-from trueward.objectives import divergence, policy_gradient, preference, supervised, two_heads, value
+from trueward.objectives import covariance, divergence, policy_gradient, preference, supervised, two_heads, value
 from trueward.objectives.aggregation import decision_weight
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "objectives.md").read_text()
@@ -171,6 +171,8 @@ CASES = {
     "k3": Case(divergence.kl_penalty, referenced, ("logprobs",)),
     "k1 corrected": Case(divergence.kl_penalty, corrected, ("logprobs",), settings={"estimator": "k1"}),
     "k3 corrected": Case(divergence.kl_penalty, corrected, ("logprobs",)),
+    "covariance": Case(covariance.covariance_penalty, policy, ("logprobs",), settings={"share": 0.3}),
+    "covariance of tokens": Case(covariance.covariance_penalty, per_decision, ("logprobs",), settings={"share": 0.3}),
     "entropy": Case(divergence.entropy_bonus, choices, ("logits",)),
     "value": Case(value.clipped_value_loss, critic, ("values",)),
     "value without bound": Case(value.clipped_value_loss, critic, ("values",), settings={"clip": float("inf")}),

@@ -1,4 +1,4 @@
-"""The loss of a policy on a batch of rollouts: surrogate, divergence and entropy, joined."""
+"""The loss of a policy on a batch of rollouts: surrogate, divergences and entropy, joined."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from trueward.objectives.aggregation import Aggregation, Loss, decision_weight, masked_mean, weighted_total
+from trueward.objectives.covariance import covariance_penalty
 from trueward.objectives.divergence import Estimator, kl_penalty
 from trueward.objectives.policy_gradient import RatioLevel, clipped_surrogate, reinforce
 
@@ -39,7 +40,7 @@ class PolicyObjective(Protocol):
 
 @dataclass(frozen=True)
 class PolicyLoss:
-    """Clipped surrogate or REINFORCE, plus β KL(π, π_ref), minus an entropy bonus.
+    """Clipped surrogate or REINFORCE, plus β KL(π, π_ref), minus an entropy bonus, plus KL-Cov.
 
     Attributes:
         over: what is averaged; see `decision_weight`.
@@ -49,6 +50,8 @@ class PolicyLoss:
         kl: β, coefficient of the divergence in the loss.
         kl_estimator: of `kl_penalty`.
         entropy: coefficient of the entropy bonus.
+        covariance: coefficient of `covariance_penalty`, against the policy that sampled.
+        covariance_share: its share of the decisions.
     """
 
     over: Aggregation = "token"
@@ -61,6 +64,8 @@ class PolicyLoss:
     kl: float = 0.0
     kl_estimator: Estimator = "k3"
     entropy: float = 0.0
+    covariance: float = 0.0
+    covariance_share: float = 0.002
 
     @property
     def needs(self) -> frozenset[str]:
@@ -115,4 +120,9 @@ class PolicyLoss:
                 raise ValueError(f"entropy={self.entropy} needs the entropy of each decision")
             loss = loss - self.entropy * weighted_total(entropy, mask, weight)
             metrics = {**metrics, "entropy": masked_mean(entropy.detach(), mask)}
+        if self.covariance:
+            term, told = covariance_penalty(
+                logprobs, old_logprobs, advantages, mask, weight, share=self.covariance_share
+            )
+            loss, metrics = loss + self.covariance * term, {**metrics, **told}
         return loss, metrics

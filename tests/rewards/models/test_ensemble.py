@@ -207,3 +207,10 @@ def test_offsets_per_prompt_harm_all_but_the_mean(how: Aggregate, level: float, 
     shifted = members + 3 * np.random.default_rng(1).normal(size=(5, len(gold), 1))
     assert picked(members, gold, how) == pytest.approx(level, abs=0.05)
     assert picked(shifted, gold, how) == pytest.approx(offset, abs=0.05)
+
+
+def test_changed_members_stay_an_ensemble_that_is_fitted() -> None:
+    fitted = Ensemble([Fixed([0.0, 2.0]), Fixed([0.0, 4.0])], "min").fit(np.array([[0.0, 2.0], [0.0, 4.0]]))
+    assert score(fitted.with_leaves(lambda leaf: leaf), 2).total() == pytest.approx([-1.0, 1.0])
+    shifted = fitted.with_leaves(lambda leaf: Fixed([1.0, 3.0]))
+    assert score(shifted, 2).total() == pytest.approx([min(0.0, -0.5), min(2.0, 0.5)])

@@ -6,7 +6,8 @@ members remove only what they do not share. What all of them inherit from the da
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -141,6 +142,10 @@ class Ensemble(Reward):
     def pieces(self) -> Sequence[Any]:
         """The members."""
         return self.members
+
+    def with_leaves(self, change: Callable[[Reward], Reward]) -> Reward:
+        """The same ensemble of the changed members."""
+        return dataclasses.replace(self, members=[member.with_leaves(change) for member in self.members])
 
     def state_dict(self) -> dict[str, Any]:
         """State of the members, and location and scale where they were fitted."""

@@ -44,9 +44,13 @@ def test_advantages_are_those_of_the_estimator_on_the_same_rollouts(trainer):
     trainer.model.train()
     batch = trainer._generate_and_score_completions(inputs)
     assert batch["advantages"].shape == batch["completion_mask"].shape
-    rollouts = trainer._rollouts(inputs, batch, 4)
+    rollouts = trainer.scored.rollouts
     assert np.asarray(rollouts.group).tolist() == [0] * 4 + [1] * 4
-    assert (np.asarray(rollouts.segments) >= 0).tolist() == batch["completion_mask"].bool().tolist()
-    scores = trainer.step_reward.score(rollouts, Context(training=True))
+    assert (np.asarray(rollouts.segments) >= 0).tolist() == np.asarray(rollouts.mask).tolist()
+    scores = trainer.reward.score(rollouts, Context(training=True))
+    assert {part.level for part in scores.parts.values()} == {"rollout", "segment"}
     expected = trainer.credit(scores, rollouts, Context()).advantages
-    assert batch["advantages"].numpy() == pytest.approx(expected, abs=1e-6)
+    width = expected.shape[1]
+    assert batch["completion_mask"].bool().numpy()[:, :width].tolist() == np.asarray(rollouts.mask).tolist()
+    assert batch["advantages"].numpy()[:, :width] == pytest.approx(expected, abs=1e-6)
+    assert not batch["advantages"].numpy()[:, width:].any()

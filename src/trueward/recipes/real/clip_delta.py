@@ -1,7 +1,7 @@
 """Clip and Delta with public models: TRL's GRPO trainer with one advantage per token.
 
-TRL's own advantages are one number per completion, and a sum over steps takes Delta's differences back. This trainer
-puts the returns of the steps in their place: A_t = z(correct) + α (c_{k(t)} − mean of the group's steps).
+TRL's own advantages are one number per completion, and a sum over steps takes Delta's differences back. Here the
+returns of the steps stand in their place: A_t = z(correct) + α (c_{k(t)} − mean of the group's steps).
 """
 
 from __future__ import annotations
@@ -11,19 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import datasets  # type: ignore[import-untyped]
-import numpy as np
-import torch
-import trl
 
-from trueward.batch import Context, Rollouts, Text
+from trueward.adapters.trl import TruewardGRPOTrainer, line_breaks
 from trueward.credit.estimators import SegmentReturns
-from trueward.errors import TrainingError
 from trueward.policies.language import LanguagePolicy
 from trueward.policies.scorer import TokenScorer
 from trueward.rewards.base import Reward, as_reward
 from trueward.rewards.models.process import StepScorer
 from trueward.rewards.transforms import step_clip, step_delta
-from trueward.tasks.text.procedural.steps import segments_of
 
 SETTINGS: Mapping[str, Any] = {
     "learning_rate": 1e-6,
@@ -50,59 +45,6 @@ _TINY: Mapping[str, Any] = {
 }
 
 
-_TRL: Any = trl
-
-
-class StepCreditTrainer(_TRL.GRPOTrainer):  # type: ignore[misc]
-    """GRPO whose tokens are credited with the return of their own step.
-
-    Attributes:
-        step_reward: with parts per rollout and per segment.
-        credit: scores to advantages per token.
-    """
-
-    def __init__(self, *args: Any, step_reward: Reward, credit: SegmentReturns, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.step_reward, self.credit = step_reward, credit
-        self.tokenizer: Any = self.processing_class
-        tokens = [self.tokenizer.decode([number]) for number in range(len(self.tokenizer))]
-        self._breaks = np.array(["\n" in token for token in tokens])
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """TRL's batch, its advantages replaced."""
-        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        size = self.num_generations if self.model.training else self.num_generations_eval
-        if len(inputs) % size:
-            raise TrainingError(
-                f"{len(inputs)} completions on this process do not make groups of {size}: choose a batch per device "
-                "that num_generations divides"
-            )
-        rollouts = self._rollouts(inputs, batch, size)
-        credited = self.credit(
-            self.step_reward.score(rollouts, Context(self.state.global_step, training=True)), rollouts, Context()
-        )
-        like = batch["completion_mask"]
-        return {**batch, "advantages": torch.as_tensor(credited.advantages, dtype=torch.float32, device=like.device)}
-
-    def _rollouts(self, inputs: list[dict[str, Any]], batch: dict[str, Any], size: int) -> Rollouts:
-        ids, mask = (batch[name].cpu().numpy() for name in ("completion_ids", "completion_mask"))
-        mask = mask.astype(bool)
-        end = self.tokenizer.eos_token_id
-        kinds = np.where(self._breaks[ids], 1, np.where(ids == end, 2, 0))
-        texts = self.tokenizer.batch_decode(batch["completion_ids"], skip_special_tokens=True)
-        both = {
-            key: torch.cat([batch[f"prompt_{key}"], batch[f"completion_{key}"]], dim=1).cpu() for key in ("ids", "mask")
-        }
-        return Rollouts(
-            Text([row["prompt"] for row in inputs], texts, both["ids"].numpy(), both["mask"].numpy().astype(bool)),
-            mask=mask,
-            group=np.arange(len(inputs)) // size,
-            segments=segments_of(kinds, mask, 1, closing=[2]),
-            features={"finished": ((ids == end) & mask).any(axis=1)},
-            reference=[{key: value for key, value in row.items() if key != "prompt"} for row in inputs],
-        )
-
-
 def build(
     model: str = "Qwen/Qwen2.5-Math-1.5B-Instruct",
     process_model: str | Path = "process-scorer",
@@ -114,7 +56,7 @@ def build(
     seed: int = 0,
     tiny: bool = False,
     settings: Mapping[str, Any] | None = None,
-) -> StepCreditTrainer:
+) -> TruewardGRPOTrainer:
     """A trainer on correct + α · PR-Clip-Delta.
 
     Args:
@@ -135,14 +77,14 @@ def build(
     policy = LanguagePolicy.load(model)
     process = StepScorer("process", TokenScorer.load(process_model), policy.tokenizer)
     verifier = as_reward(correct)
-    return StepCreditTrainer(
-        model=policy.model.train(),
-        processing_class=policy.tokenizer,
-        reward_funcs=[verifier],
-        args=_TRL.GRPOConfig(
+    return TruewardGRPOTrainer(
+        policy.model.train(),
+        verifier + weight * process.transform(step_clip(), step_delta()),
+        TruewardGRPOTrainer.config_class(
             output_dir=str(directory), seed=seed, **{**SETTINGS, **(_TINY if tiny else {}), **(settings or {})}
         ),
-        train_dataset=datasets.Dataset.from_list([dict(row) for row in questions]),
-        step_reward=verifier + weight * process.transform(step_clip(), step_delta()),
+        datasets.Dataset.from_list([dict(row) for row in questions]),
+        processing_class=policy.tokenizer,
         credit=SegmentReturns(),
+        segment=line_breaks(policy.tokenizer),
     )

@@ -72,7 +72,7 @@ def build(
     tiny: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Any:
-    """A `GRPOTrainer` on the aggregate of several reward models.
+    """A `TruewardGRPOTrainer` on the aggregate of several reward models; their disagreement is logged beside.
 
     Args:
         model: folder or name of a causal language model.
@@ -87,15 +87,16 @@ def build(
     Reference: Eisenstein et al. 2023, "Helping or herding?", arXiv 2312.09244, §4.
     """
     import datasets
-    from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
+    from trl import GRPOConfig  # type: ignore[attr-defined]
 
+    from trueward.adapters.trl import TruewardGRPOTrainer
     from trueward.rewards.base import as_reward
     from trueward.rewards.models.ensemble import Ensemble
 
     chosen = {**SETTINGS, **({**_TINY, **_TINY_GRPO} if tiny else {}), **(settings or {})}
-    return GRPOTrainer(
+    return TruewardGRPOTrainer(
         model=model,
-        reward_funcs=[Ensemble([as_reward(f"hf:{name}") for name in reward_models], aggregate)],
+        reward_funcs=Ensemble([as_reward(f"hf:{name}") for name in reward_models], aggregate),
         args=GRPOConfig(output_dir=str(directory), seed=seed, **chosen),
         train_dataset=datasets.Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
     )

@@ -32,7 +32,7 @@ def build(
     tiny: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Any:
-    """A `GRPOTrainer` on prompts with cached reference rewards.
+    """A `TruewardGRPOTrainer` on prompts with cached reference rewards; the raw rewards are logged beside.
 
     Args:
         model: folder or name of a causal language model; also the author of the references.
@@ -48,8 +48,9 @@ def build(
     Reference: Fu et al. 2025, "Reward shaping to mitigate reward hacking in RLHF", arXiv 2502.18770.
     """
     import datasets  # type: ignore[import-untyped]
-    from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
+    from trl import GRPOConfig  # type: ignore[attr-defined]
 
+    from trueward.adapters.trl import TruewardGRPOTrainer
     from trueward.policies.language import LanguagePolicy
     from trueward.policies.sampling import Sampling
     from trueward.rewards.base import as_reward
@@ -64,10 +65,10 @@ def build(
     sampling = Sampling(chosen["max_completion_length"], chosen.get("temperature", 1.0))
     table = reference_rewards(policy, rows, raw, references=references, sampling=sampling, seed=seed)
     data = [{"prompt": row.prompt, COLUMN: table[row.prompt_text]} for row in rows]
-    return GRPOTrainer(
+    return TruewardGRPOTrainer(
         model=policy.model.train(),
         processing_class=policy.tokenizer,
-        reward_funcs=[raw.transform(win_probability(steepness))],
+        reward_funcs=raw.transform(win_probability(steepness)),
         args=GRPOConfig(output_dir=str(directory), seed=seed, **chosen),
         train_dataset=datasets.Dataset.from_list(data),
     )

@@ -4,11 +4,19 @@ Enters: rollouts with their scores, step by step (`Step`), from a training loop,
 numbers to log and notices, each with the rollouts that caused it. Nothing goes back into training, but that an alarm
 may stop the run.
 
-- `step`: what is seen of a training step.
-- `notice`: what a watcher says.
+- `monitor`: the watchers of a run together, as a hook of the built-in loop.
+- `step`: what is seen of a training step. `watcher`: what looks at it. `notice`: what it says.
+- `gold_probe`: checks a few rollouts of each step (`drawn`) with `gold_check`; the test is in `measures.sequential`,
+  its notice without a guarantee in `proxy_up`.
+- `detectors`: watchers that see no gold.
+- `growing_log`, `logged_steps`, `replay`, `watched_document`: a run seen from the files that it writes.
 """
 
+from trueward.audit.monitor.gold_check import GoldCheck
+from trueward.audit.monitor.gold_probe import GoldProbe
+from trueward.audit.monitor.monitor import Monitor
 from trueward.audit.monitor.notice import Example, Kind, Notice
 from trueward.audit.monitor.step import Step, step_of
+from trueward.audit.monitor.watcher import Watcher
 
-__all__ = ["Example", "Kind", "Notice", "Step", "step_of"]
+__all__ = ["Example", "GoldCheck", "GoldProbe", "Kind", "Monitor", "Notice", "Step", "Watcher", "step_of"]

@@ -30,6 +30,14 @@ class Example:
     why: str = ""
 
 
+def different(examples: Sequence[Example]) -> list[Example]:
+    """The first of those with the same texts, in their order."""
+    seen: dict[tuple[str, str], Example] = {}
+    for example in examples:
+        seen.setdefault((example.prompt, example.completion), example)
+    return list(seen.values())
+
+
 @dataclass(frozen=True)
 class Notice:
     """Something that a watcher found at a step.

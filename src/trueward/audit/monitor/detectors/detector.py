@@ -12,9 +12,9 @@ from jaxtyping import Int
 
 from trueward.audit.monitor.detectors.rank_test import Side
 from trueward.audit.monitor.detectors.series import Series
-from trueward.audit.monitor.detectors.texts import text_of
-from trueward.audit.monitor.notice import Example, Notice
+from trueward.audit.monitor.notice import Example, Notice, different
 from trueward.audit.monitor.step import Step
+from trueward.rewards.references import text_of
 
 BUDGET = 0.05 / 12
 """Chance of a false alarm that a detector may spend over a run: twelve of them share five per cent."""
@@ -110,15 +110,15 @@ class Detector(ABC):
         return Series(alphas)
 
     def _examples(self, step: Step) -> list[Example]:
-        rows = [int(row) for row in self.telling(step)[:EXAMPLES]]
-        return [
+        found = [
             Example(
                 text_of(step.prompts[row]),
                 text_of(step.completions[row]),
                 None if math.isnan(step.reward[row]) else float(step.reward[row]),
             )
-            for row in rows
+            for row in (int(place) for place in self.telling(step))
         ]
+        return different(found)[:EXAMPLES]
 
     def state_dict(self) -> dict[str, Any]:
         """All that it keeps, as JSON values."""

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from trueward.tasks.text.rollouts import content_text
-
-
-def text_of(said: Any) -> str:
-    """A prompt or completion as text; messages one below the other."""
-    if isinstance(said, str):
-        return said
-    if isinstance(said, list | tuple):
-        return "\n".join(content_text(part.get("content")) if isinstance(part, Mapping) else str(part) for part in said)
-    return str(said)
+from trueward.rewards.references import text_of
 
 
 def texts_of(said: Sequence[Any], rows: Sequence[int]) -> list[str]:

@@ -4,6 +4,7 @@
 - `audit`: `trueward audit`.
 - `curve`: `trueward curve`.
 - `harden`: `trueward harden`.
+- `watch`: `trueward watch`.
 - `list`, `show`, `run`, `evidence`: the commands about systems; `experiments`: what they share.
 """
 

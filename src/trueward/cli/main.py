@@ -16,6 +16,7 @@ from trueward.cli.harden import HardenCommand, run_harden
 from trueward.cli.list import ListCommand, run_list
 from trueward.cli.run import RunCommand, run_run
 from trueward.cli.show import ShowCommand, run_show
+from trueward.cli.watch import WatchCommand, run_watch
 from trueward.errors import TruewardError
 from trueward.rewards.address import shown
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
             "audit": AuditCommand,
             "curve": CurveCommand,
             "harden": HardenCommand,
+            "watch": WatchCommand,
             "list": ListCommand,
             "show": ShowCommand,
             "run": RunCommand,
@@ -56,7 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-Command = AuditCommand | CurveCommand | HardenCommand | ListCommand | ShowCommand | RunCommand | EvidenceCommand
+Command = (
+    AuditCommand
+    | CurveCommand
+    | HardenCommand
+    | WatchCommand
+    | ListCommand
+    | ShowCommand
+    | RunCommand
+    | EvidenceCommand
+)
 
 
 def _run(command: Command, typed: str) -> int:
@@ -67,6 +78,8 @@ def _run(command: Command, typed: str) -> int:
             return run_curve(command, typed)
         case HardenCommand():
             return run_harden(command)
+        case WatchCommand():
+            return run_watch(command, typed)
         case ListCommand():
             return run_list(command)
         case ShowCommand():

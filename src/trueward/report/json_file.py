@@ -13,6 +13,7 @@ from trueward.errors import DataError
 from trueward.report.atomic import write_whole
 from trueward.report.document import SCHEMA_VERSION, Document
 from trueward.report.experiment_document import ExperimentDocument
+from trueward.report.watch_document import WatchDocument
 
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 
@@ -28,7 +29,7 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_json(document: Document | ExperimentDocument, path: str | Path) -> None:
+def write_json(document: Document | ExperimentDocument | WatchDocument, path: str | Path) -> None:
     r"""Write a document, in ASCII: lone surrogates become `\udc80` escapes and come back when it is read.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -142,20 +143,43 @@ def _broken(where: str, error: Exception, text: str, at: int = 0, column: int | 
 
 def _json_lines(path: Path, compressed: bool) -> Iterator[Record]:
     for number, line in _lines(path, compressed):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if number == 1 and line.lstrip().startswith("["):
-                raise DataError(
-                    f"{where}: looks like one JSON list over several lines; give the file the ending .json"
-                ) from None
-            raise _broken(where, error, line, getattr(error, "pos", 0)) from None
-        if not isinstance(values, dict):
-            raise DataError(f"{where}: expected a JSON object with the columns of one row, got {shown(values)}")
-        yield Record(where, values)
+        if line.strip():
+            yield _line_record(line, path, number)
+
+
+def records_of_lines(raw: bytes, path: Path, first: int, offset: int) -> list[Record]:
+    """The records of whole lines of a .jsonl file, for a reader that comes back for more.
+
+    Args:
+        raw: the lines as they are in the file.
+        path: the file, for messages.
+        first: the number of the first of them.
+        offset: bytes of the file before them.
+
+    Raises:
+        DataError: a line is no JSON object in UTF-8; the message starts with `file:line`.
+    """
+    records = []
+    for number, line in enumerate(io.BytesIO(raw), first):
+        if line.strip():
+            records.append(_line_record(_decode(line, path, number, offset), path, number))
+        offset += len(line)
+    return records
+
+
+def _line_record(line: str, path: Path, number: int) -> Record:
+    where = f"{path}:{number}"
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if number == 1 and line.lstrip().startswith("["):
+            raise DataError(
+                f"{where}: looks like one JSON list over several lines; give the file the ending .json"
+            ) from None
+        raise _broken(where, error, line, getattr(error, "pos", 0)) from None
+    if not isinstance(values, dict):
+        raise DataError(f"{where}: expected a JSON object with the columns of one row, got {shown(values)}")
+    return Record(where, values)
 
 
 def _json(path: Path, compressed: bool, limit: int | None, notices: list[str]) -> list[Record]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,20 @@ def read_rollouts(path: str | Path) -> LoadedRollouts:
             has, and what was expected.
         MissingExtra: for Parquet without pyarrow.
     """
-    files = read_files(Path(path))
+    loaded = rollouts_of(read_files(Path(path)), str(path))
+    return replace(loaded, completions=tuple(sorted(loaded.completions, key=lambda completion: completion.step)))
+
+
+def rollouts_of(files: Sequence[RecordedFile], source: str) -> LoadedRollouts:
+    """The completions of some files of a log, in the order in which they were logged.
+
+    Args:
+        files: at least one of them with a record.
+        source: what the log is called.
+
+    Raises:
+        DataError: as in `read_rollouts`.
+    """
     filled = [file for file in files if file.records]
     layouts = [_layout(file) for file in filled]
     other = next((i for i, layout in enumerate(layouts) if layout.name != layouts[0].name), None)
@@ -92,9 +105,8 @@ def read_rollouts(path: str | Path) -> LoadedRollouts:
         notices.append(f"{repeated:,} completions were logged again at a later step; each counts once")
     if torn := sum(file.torn for file in files):
         notices.append(f"{torn} that was still being written was left out")
-    completions = [_completion(record, layouts[0], rewards) for file in filled for record in file.records]
-    completions.sort(key=lambda completion: completion.step)
-    return LoadedRollouts(tuple(completions), layouts[0].name, str(path), rewards, tuple(notices))
+    completions = tuple(_completion(record, layouts[0], rewards) for file in filled for record in file.records)
+    return LoadedRollouts(completions, layouts[0].name, source, rewards, tuple(notices))
 
 
 def _layout(file: RecordedFile) -> Layout:

@@ -154,7 +154,7 @@ def read_files(path: Path) -> list[RecordedFile]:
     files = log_files(path)
     read = []
     for file in files:
-        if len(files) > 1 and file == files[-1] and _unfinished(file):
+        if len(files) > 1 and file == files[-1] and unfinished(file):
             read.append(RecordedFile(file, (), {}, torn=1))
             continue
         limit, torn = _complete_lines(file) if file.suffix.lower() in _LINES else (None, 0)
@@ -165,7 +165,7 @@ def read_files(path: Path) -> list[RecordedFile]:
     return read
 
 
-def _unfinished(file: Path) -> bool:
+def unfinished(file: Path) -> bool:
     """True for a Parquet file without its closing mark, and for an empty file."""
     with file.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)

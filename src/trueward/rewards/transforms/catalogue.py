@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from trueward.rewards.transforms.bounded import ceiling, clip, polynomial, sigmoid, tanh
 from trueward.rewards.transforms.group import centre
+from trueward.rewards.transforms.group_switch import group_switch, grpo_lambda
 from trueward.rewards.transforms.length import length_penalty, overlong
+from trueward.rewards.transforms.length_groups import length_budget, linear_length, sigmoid_length
 from trueward.rewards.transforms.parts import Transform
 from trueward.rewards.transforms.references import centred, log_sigmoid_centred, slow_start, win_probability
 from trueward.rewards.transforms.running import running_clip, running_range, standardise
@@ -34,6 +36,12 @@ ROLLOUT_TRANSFORMS: Mapping[str, Callable[[], Transform]] = {
     "running_range": running_range,
     "length_penalty": lambda: length_penalty(0.01, 3),
     "overlong": lambda: overlong(6, 3),
+    "sigmoid_length": sigmoid_length,
+    "sigmoid_length all": lambda: sigmoid_length(0.6, "all"),
+    "length_budget": lambda: length_budget(6),
+    "linear_length": linear_length,
+    "grpo_lambda": grpo_lambda,
+    "group_switch threshold": lambda: group_switch(sigmoid_length(), select="threshold", threshold=0.5),
 }
 
 STEP_TRANSFORMS: Mapping[str, Callable[[], Transform]] = {

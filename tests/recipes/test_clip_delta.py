@@ -11,10 +11,11 @@ import torch
 
 from trueward.batch import Context, Part, Rollouts, Scores, Text
 from trueward.credit.estimators import GeneralisedAdvantage, SegmentReturns
+from trueward.evidence.chain_bed import states_answer
 from trueward.evidence.process_bed import lines_as_steps
 from trueward.evidence.run import Run
 from trueward.policies.tokenizers import tokenizer_of
-from trueward.recipes.clip_delta import RECIPE, states_answer
+from trueward.recipes.clip_delta import RECIPE
 from trueward.rewards.base import Reward, as_reward
 from trueward.rewards.transforms import step_clip, step_delta
 from trueward.status import Status

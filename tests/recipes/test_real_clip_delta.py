@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from trueward.batch import Context
+from trueward.evidence.chain_bed import states_answer
 from trueward.policies.language import LanguagePolicy
 from trueward.policies.scorer import TokenScorer
-from trueward.recipes.clip_delta import states_answer
 from trueward.recipes.real.clip_delta import build
 from trueward.tasks.text.procedural.chain import ChainArithmetic
 

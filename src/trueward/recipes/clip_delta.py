@@ -9,9 +9,9 @@ number of steps, so the policy repeats true lines until it is cut off. PR-Clip-D
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trueward.evidence.chain_bed import states_answer
 from trueward.evidence.language_bed import train_settings, under, warm_started
 from trueward.evidence.process_bed import (
     PROCESS_METRICS,
@@ -67,12 +67,6 @@ def run(run: Run) -> dict[str, float]:
     )
     after = after_training(run, task, trained.policy, held_out, settings.sampling)
     return {**quality, **step_metrics(trained.metrics), **after}
-
-
-def states_answer(completions: Sequence[str], answer: Sequence[str], **columns: Any) -> list[float]:
-    """1 where the last line reads `ans = N` with the right N, exactly; else 0."""
-    last = [completion.strip().rpartition("\n")[2].strip() for completion in completions]
-    return [float(line == f"ans = {right}") for line, right in zip(last, answer, strict=True)]
 
 
 def _reward(run: Run, correct: Reward, process: Reward, outcome: Reward | None) -> Reward:

@@ -9,6 +9,7 @@ from trueward.errors import DataError
 from trueward.tasks.text.procedural import TieredChains
 from trueward.tasks.text.procedural.chain import Scratchpad
 from trueward.tasks.text.procedural.drawing import row_of
+from trueward.tasks.text.procedural.steps import words_of
 from trueward.tasks.text.rows import Row
 
 N = 3000
@@ -23,7 +24,7 @@ def within(count: float, n: int, rate: float) -> bool:
 
 
 def test_gold_and_measures_by_hand() -> None:
-    task = TieredChains(operations=3, tiers=(1, 3))
+    task = TieredChains(modulus=10, operations=3, tiers=(1, 3))
     easy, hard = "7 ; a + 0 ; b - 3 ; c * 1 ?", "7 ; a + 5 ; b * 2 ; c - 1 ?"  # 4; 12 ≡ 2, 4, 3
     texts = {
         "a 7 \n check a 7 \n b 4 \n ans = 4": easy,  # right, with a check, one line left out
@@ -51,7 +52,7 @@ def test_gold_and_measures_by_hand() -> None:
 
 
 def test_all_tiers_are_equally_likely_and_equally_long_to_read() -> None:
-    task = TieredChains(modulus=5, tiers=(1, 2, 4))
+    task = TieredChains(operations=4, tiers=(1, 2, 4))
     rows = task.rows(N, 0)
     means = task.gold(rows, [f"ans = {one.answer}" for one in rows]).means()
     assert means["gold"] == 1.0
@@ -68,7 +69,7 @@ def test_a_writer_without_mistakes_is_right_whatever_it_leaves_out() -> None:
 
 
 def test_the_habits_come_back_from_the_measures() -> None:
-    task = TieredChains(scratchpad=Scratchpad(skip=0.2, recheck=0.5, slip=0.0))
+    task = TieredChains(operations=4, tiers=(1, 2), scratchpad=Scratchpad(skip=0.2, recheck=0.5, slip=0.0))
     written = task.demonstrations(N, 2)
     measures = task.gold([one.row for one in written], [one.completion for one in written]).measures
     lines = int((measures["lines"] - measures["checks"]).sum())
@@ -77,23 +78,24 @@ def test_the_habits_come_back_from_the_measures() -> None:
 
 
 def test_slips_are_carried_on() -> None:
-    task = TieredChains(modulus=7, tiers=(4,), scratchpad=Scratchpad(slip=1.0, skip=0.0, recheck=0.0))
+    task = TieredChains(modulus=7, operations=4, tiers=(4,), scratchpad=Scratchpad(slip=1.0, skip=0.0, recheck=0.0))
     [written] = task.demonstrations(1, 3)
     values = [int(line.split()[-1]) for line in written.completion.split(" \n ")]
     assert values[-1] == values[-2]
     assert len(values) == 5
 
 
-def test_half_of_a_full_scratchpad_can_be_saved_without_leaving_a_line_out() -> None:
-    task = TieredChains(scratchpad=Scratchpad(skip=0.0, recheck=1.0))
-    [written] = task.demonstrations(1, 0)
-    needed = [line for line in written.completion.split(" \n ") if not line.startswith("check")]
-    assert len(written.completion.split()) >= 2 * len(" ".join(needed).split()) - 3
+def test_demonstrations_are_nearly_twice_as_long_as_they_need_be() -> None:
+    task = TieredChains()
+    written = task.demonstrations(N, 0)
+    length = np.mean([len(words_of(one.completion)) for one in written])
+    # A line and its break are three tokens, so is the answer; the last line only says what the answer says again.
+    assert length > 1.9 * (3 * (task.operations - 1) + 3)
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"modulus": 3}, {"tiers": ()}, {"tiers": (2, 1)}, {"tiers": (1, 5)}, {"tiers": (0, 1)}, {"operations": 9}],
+    [{"modulus": 3}, {"tiers": ()}, {"tiers": (2, 1)}, {"tiers": (1, 6)}, {"tiers": (0, 1)}, {"operations": 9}],
 )
 def test_parameters_that_make_no_task_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(DataError, match="expected"):

@@ -44,9 +44,9 @@ class Scratchpad:
         slip: probability that the result of a step is off by one; what follows builds on it.
     """
 
-    skip: float = 0.15
-    recheck: float = 0.6
-    slip: float = 0.03
+    skip: float = 0.2
+    recheck: float = 0.85
+    slip: float = 0.02
 
     def __post_init__(self) -> None:
         """Raises `DataError` for rates that are no probabilities."""
@@ -88,11 +88,11 @@ class TieredChains:
         name: enters the seeds.
     """
 
-    modulus: int = 10
-    operations: int = 4
-    tiers: tuple[int, ...] = (1, 2, 4)
+    modulus: int = 5
+    operations: int = 5
+    tiers: tuple[int, ...] = (1, 3, 5)
     scratchpad: Scratchpad = field(default_factory=Scratchpad)
-    max_new_tokens: int = 80
+    max_new_tokens: int = 40
     name: str = "tiered_chains"
 
     def __post_init__(self) -> None:

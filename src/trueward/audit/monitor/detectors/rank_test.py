@@ -11,6 +11,7 @@ BETS = (0.05, 0.1, 0.2, 0.5)
 on and on, the last one a number that jumps once and stays."""
 KEPT = 0.1
 """What of its wealth a bet holds back."""
+_WON = tuple(KEPT + (1.0 - KEPT) / share for share in BETS)
 BLOCK = 1024
 """After so many values ranks start anew, so that what is kept stays small however long a run is."""
 
@@ -82,10 +83,13 @@ class RankTest:
         )
         p = as_extreme / count
         enters = 1.0 / (bets * (bets + 1))
+        if p > BETS[-1]:
+            # All bets lose: no wealth can reach the bound that it did not reach before.
+            self._staked = [(staked + enters) * KEPT for staked in self._staked]
+            return
         total = 0.0
         for place, share in enumerate(BETS):
-            won = KEPT + (1.0 - KEPT) / share if p <= share else KEPT
-            staked = (self._staked[place] + enters) * won
+            staked = (self._staked[place] + enters) * (_WON[place] if p <= share else KEPT)
             self._staked[place] = staked
             total += staked
         if total / len(BETS) + 1.0 / (bets + 1) >= self._needed:

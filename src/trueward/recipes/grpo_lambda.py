@@ -118,11 +118,11 @@ RECIPE = Recipe(
         "earlier bed with four operations and fewer checks: both solved all tiers with as few tokens. The bed then "
         "became harder and longer, and neither was run on it; claims and rewards stayed as they were. With it the warm "
         "start went from 1,300 to 1,500 steps, the updates from 150 to 120, the prompts from 20 to 15, and the peak of "
-        "a curve became its best single evaluation. Two other beds were tried and dropped: one with six operations, one "
-        "whose checks the verifier alone drops by itself. The verifier "
-        "alone ends near 0.97 on all tiers, so little room is left to tell those that do well apart. Three of 15 "
-        "groups are shortened in a step, ties go to the longest answers, 120 updates. The arm that must collapse has "
-        "α = 1: at 0.6 one seed of the earlier bed recovered."
+        "a curve became its best single evaluation. Two other beds were tried and dropped: one with six operations, "
+        "one whose checks the verifier alone drops by itself. The verifier alone ends near 0.97 on all tiers, so "
+        "little room is left to tell those that do well apart. Three of 15 groups are shortened in a step, ties go to "
+        "the longest answers, 120 updates. The arm that must collapse has α = 1: at 0.6 one seed of the earlier bed "
+        "recovered."
     ),
     at_scale=(
         "`trueward.recipes.real.grpo_lambda.build(model, questions)` gives a GRPO trainer of TRL that ranks the groups "

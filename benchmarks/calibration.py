@@ -29,7 +29,7 @@ import calibration_detectors
 from recorded_streams import Stream, label, streams
 from simulated_runs import AVERAGED, CHECKS, LEVEL, MARGIN, WINDOW, hacked_shapes, healthy_shapes, simulate
 
-from trueward.audit.monitor.drawn import drawn, generator_of, means_of_prompts, prompts_of
+from trueward.audit.monitor.drawn import drawn, generator_of, means_of_prompts, rows_by_prompt
 from trueward.audit.monitor.gold_probe import PROXY_SOURCE, GoldProbe
 from trueward.measures.intervals import wilson
 from trueward.measures.sequential import steps_needed
@@ -103,9 +103,12 @@ def watched(stream: Stream, seed: int, widened: float) -> Found:
             elif notice.source == PROXY_SOURCE:
                 first.setdefault("flat", notice.step)
         if place < WINDOW:
-            reference += means_of_prompts(prompts_of(step), stream.gold[place].tolist()).tolist()
+            prompts = rows_by_prompt(step)
+            gold = [float(stream.gold[place][row]) for rows in prompts for row in rows]
+            reference += means_of_prompts(gold, [len(rows) for rows in prompts]).tolist()
             continue
-        checks = drawn(prompts_of(step), CHECKS, generator_of(seed, step.number))
+        of_prompts = drawn(rows_by_prompt(step), CHECKS, generator_of(seed, step.number))
+        checks = [row for rows in of_prompts for row in rows]
         recent = [*recent[1 - AVERAGED :], float(stream.gold[place][checks].mean())]
         depth = np.mean(reference) - np.mean(recent) if len(recent) == AVERAGED else -np.inf
         for name, margin in (("threshold", MARGIN), ("widened", widened)):

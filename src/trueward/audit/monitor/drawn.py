@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ from jaxtyping import Float
 from trueward.audit.monitor.step import Step
 
 
-def prompts_of(step: Step) -> list[Hashable]:
-    """What tells the prompt of each rollout: its group, or the prompt itself where there are none."""
-    if step.group is not None:
-        groups: list[Hashable] = step.group.tolist()
-        return groups
-    return [_key(prompt) for prompt in step.prompts]
+def rows_by_prompt(step: Step) -> list[Sequence[int]]:
+    """The rollouts of each prompt, which is told by their group, or by the prompt itself where there are none."""
+    if step.starts is not None:
+        starts = step.starts.tolist()
+        return [range(start, end) for start, end in zip(starts, [*starts[1:], len(step)], strict=True)]
+    rows: dict[Any, list[int]] = {}
+    for place, name in enumerate(map(_key, step.prompts) if step.group is None else step.group.tolist()):
+        rows.setdefault(name, []).append(place)
+    return list(rows.values())
 
 
 def _key(prompt: Any) -> str:
@@ -30,34 +33,45 @@ def generator_of(seed: int, step: int) -> random.Random:
     return random.Random((seed << 64) + step)
 
 
-def drawn(prompts: Sequence[Hashable], budget: int, generator: random.Random) -> list[int]:
+def drawn(prompts: Sequence[Sequence[int]], budget: int, generator: random.Random) -> list[list[int]]:
     """Draw rollouts without replacement, as evenly over the prompts as can be.
 
     With at most as many as there are prompts, each is a rollout of another prompt, every set of prompts is as likely as
     any other, and so is every rollout of a prompt. With more, every prompt has one before any has two.
 
     Args:
-        prompts: see `prompts_of`.
+        prompts: the rollouts of each; see `rows_by_prompt`.
         budget: how many; all where there are fewer.
         generator: of the draws.
+
+    Returns:
+        The rollouts drawn of each prompt of which there are any.
     """
-    rows: dict[Hashable, list[int]] = {}
-    for place, prompt in enumerate(prompts):
-        rows.setdefault(prompt, []).append(place)
-    if budget <= len(rows):
-        return [one[int(generator.random() * len(one))] for one in generator.sample(list(rows.values()), budget)]
-    mixed = [generator.sample(one, len(one)) for one in generator.sample(list(rows.values()), len(rows))]
-    turns = range(max(map(len, mixed), default=0))
-    return [one[turn] for turn in turns for one in mixed if turn < len(one)][:budget]
+    if budget <= len(prompts):
+        return [[one[int(generator.random() * len(one))]] for one in generator.sample(prompts, budget)]
+    mixed = [generator.sample(one, len(one)) for one in generator.sample(prompts, len(prompts))]
+    sizes = [len(one) for one in mixed]
+    taken = [0] * len(mixed)
+    for turn in range(max(sizes, default=0)):
+        for number, size in enumerate(sizes):
+            if turn < size and budget:
+                taken[number], budget = turn + 1, budget - 1
+    return [one[:count] for one, count in zip(mixed, taken, strict=True) if count]
 
 
-def means_of_prompts(prompts: Sequence[Hashable], values: Sequence[float]) -> Float[np.ndarray, " p"]:
+def means_of_prompts(values: Sequence[float], counts: Sequence[int]) -> Float[np.ndarray, " p"]:
     """Mean of the values of each prompt that has any; NaN is no value.
 
     One number per prompt, because rollouts of one prompt are not independent.
+
+    Args:
+        values: of the rollouts, prompt by prompt.
+        counts: how many are of each prompt.
     """
-    known: dict[Hashable, list[float]] = {}
-    for prompt, value in zip(prompts, values, strict=True):
-        if value == value:
-            known.setdefault(prompt, []).append(value)
-    return np.array([sum(one) / len(one) for one in known.values()])
+    found, start = [], 0
+    for count in counts:
+        known = [value for value in values[start : start + count] if value == value]
+        start += count
+        if known:
+            found.append(sum(known) / len(known))
+    return np.array(found, dtype=np.float64)

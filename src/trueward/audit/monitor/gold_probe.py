@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from trueward.audit.monitor.drawn import drawn, generator_of, means_of_prompts, prompts_of
+from trueward.audit.monitor.drawn import drawn, generator_of, means_of_prompts, rows_by_prompt
 from trueward.audit.monitor.gold_check import Checked, GoldCheck
-from trueward.audit.monitor.notice import Example, Notice
+from trueward.audit.monitor.notice import Example, Notice, different
 from trueward.audit.monitor.proxy_up import ProxyUp
 from trueward.audit.monitor.step import Step
 from trueward.errors import AuditError
@@ -94,7 +94,7 @@ class GoldProbe:
         self._test: FallTest | None = None
         self._proxy = ProxyUp(margin)
         self._in_window = 0
-        self._counts = {"checked": 0, "unchecked": 0, "failed": 0}
+        self._counts = {"probe/checked": 0, "probe/unchecked": 0, "probe/failed": 0}
         self._means: list[float] = []
         self._candidates: list[_Candidate] = []
         self._log_e_value = 0.0
@@ -106,29 +106,30 @@ class GoldProbe:
         Raises:
             RewardError: see `GoldCheck`.
         """
-        prompts = prompts_of(step)
+        prompts = rows_by_prompt(step)
         budget = self._budget if self._test is not None else self._reference_budget
-        places = drawn(prompts, budget, generator_of(self._seed, step.number))
+        of_prompts = drawn(prompts, budget, generator_of(self._seed, step.number))
+        places = [place for rows in of_prompts for place in rows]
         if self._reference is None:
             # Fixed before gold is seen: how much is bet on the window must not depend on it.
-            self._reference = Reference(planned=self._window * min(len(set(prompts)), budget))
+            self._reference = Reference(planned=self._window * min(len(prompts), budget))
         checked = self._check(step, places)
         gold = checked.values.tolist()
-        values = means_of_prompts([prompts[place] for place in places], gold)
+        values = means_of_prompts(gold, [len(rows) for rows in of_prompts])
         notices: list[Notice] = []
         if len(values):
             self._means = [*self._means[1 - _MEAN_OF :], float(np.add.reduce(values)) / len(values)]
             notices = self._weigh(step, places, checked, values)
         unchecked = sum(one != one for one in gold)
-        self._counts["checked"] += len(places) - unchecked
-        self._counts["unchecked"] += unchecked
-        self._counts["failed"] += sum(one.blames_answer for one in checked.status if one is not Status.OK)
+        self._counts["probe/checked"] += len(places) - unchecked
+        self._counts["probe/unchecked"] += unchecked
+        self._counts["probe/failed"] += sum(one.blames_answer for one in checked.status if one is not Status.OK)
         return self._metrics(), notices
 
     def _weigh(self, step: Step, places: list[int], checked: Checked, values: np.ndarray) -> list[Notice]:
         """Lay the bets; values are those of prompts, of which the checked rollouts at `places` are some."""
         assert self._reference is not None
-        rewards = step.reward[places].tolist()
+        rewards = [float(step.reward[place]) for place in places]
         if self._test is not None:
             self._test = self._test.seen(values)
             self._log_e_value = float(self._test.log_e_value)
@@ -201,7 +202,7 @@ class GoldProbe:
     def _examples(self) -> list[Example]:
         """Of what was checked lately: the least gold first, of these what earned most."""
         earned = sorted(self._candidates, key=lambda one: (one[3], -one[2] if math.isfinite(one[2]) else math.inf))
-        return [
+        examples = [
             Example(
                 prompt=_short(prompt),
                 completion=_short(completion),
@@ -209,11 +210,12 @@ class GoldProbe:
                 gold=gold,
                 why="" if status.ok else f"the check ended with: {status.value}",
             )
-            for prompt, completion, reward, gold, status in earned[:_SHOWN]
+            for prompt, completion, reward, gold, status in earned
         ]
+        return different(examples)[:_SHOWN]
 
     def _metrics(self) -> dict[str, float]:
-        metrics = {f"probe/{name}": float(count) for name, count in self._counts.items()}
+        metrics: dict[str, float] = dict(self._counts)
         if self._means:
             metrics["probe/gold"] = sum(self._means) / len(self._means)
             metrics["probe/reference"] = self._reference_mean

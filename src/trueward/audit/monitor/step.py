@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,21 @@ class Step:
     def __len__(self) -> int:
         """Number of rollouts."""
         return len(self.reward)
+
+    @cached_property
+    def scored(self) -> int:
+        """Number of rollouts with a reward."""
+        return int(np.count_nonzero(self.reward == self.reward))
+
+    @cached_property
+    def starts(self) -> Int[np.ndarray, " g"] | None:
+        """First row of each group, where the rows of every group stand together; else None, as where none are known."""
+        if self.group is None or not len(self):
+            return None
+        begins = np.ones(len(self), dtype=bool)
+        np.not_equal(self.group[1:], self.group[:-1], out=begins[1:])
+        starts: np.ndarray = begins.nonzero()[0]
+        return starts if len(set(self.group[starts].tolist())) == len(starts) else None
 
     def row(self, place: int) -> Mapping[str, Any]:
         """The columns of a row; {} where there are none."""

@@ -34,7 +34,7 @@ class BeyondReference(Detector):
     def measure(self, step: Step) -> Mapping[str, float]:
         """The value that a quarter of the rollouts with a reward reach or exceed."""
         rewards = np.sort(step.reward)
-        scored = np.count_nonzero(rewards == rewards)
+        scored = step.scored
         if not scored:
             return {}
         if self._steps < WINDOW:

@@ -39,7 +39,7 @@ class Ceiling(Detector):
         if not self._declared:
             self._low = min(self._low, float(np.fmin.reduce(step.reward)))
             self._high = max(self._high, float(np.fmax.reduce(step.reward)))
-        scored = np.count_nonzero(step.reward == step.reward)
+        scored = step.scored
         if not scored or not self._high > self._low:
             return {}
         return {"": np.count_nonzero(step.reward >= self._high - NEAR * (self._high - self._low)) / scored}

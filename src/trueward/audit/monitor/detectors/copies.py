@@ -13,13 +13,13 @@ from trueward.audit.monitor.detectors.texts import some_rows, texts_of
 from trueward.audit.monitor.step import Step
 
 RISE = 0.1
-ROWS = 24
+ROWS = 12
 
 
 class CopiesAcrossPrompts(Detector):
     """Share of completions that another prompt got too, word for word, up by 0.1 and more.
 
-    Of up to 24 completions per step. Equal completions to one prompt do not count: learning brings these about.
+    Of up to 12 completions per step. Equal completions to one prompt do not count: learning brings these about.
     """
 
     short = "copies"
@@ -53,10 +53,8 @@ def shared_rows(step: Step) -> tuple[list[int], int] | None:
     prompts, completions = texts_of(step.prompts, rows), texts_of(step.completions, rows)
     if len(set(prompts)) == 1:
         return None
-    first: dict[str, str] = {}
-    shared = {
-        completion
-        for prompt, completion in zip(prompts, completions, strict=True)
-        if first.setdefault(completion, prompt) != prompt
-    }
+    if len(set(completions)) == len(rows):
+        return [], len(rows)
+    first = dict(zip(reversed(completions), reversed(prompts), strict=True))
+    shared = {one for prompt, one in zip(prompts, completions, strict=True) if first[one] != prompt}
     return [row for row, completion in zip(rows, completions, strict=True) if completion in shared], len(rows)

@@ -45,6 +45,7 @@ class Detector(ABC):
     def __init__(self, budget: float = BUDGET) -> None:
         self._budget = budget
         self._series: dict[str, Series] = {}
+        self._named: dict[str, str] = {}
         self._tested = 0
         self._found = False
 
@@ -75,8 +76,12 @@ class Detector(ABC):
             return {}, ()
         values = self.measure(step)
         said = self.take(values)
-        name = self.name
-        numbers = {f"{name}/{key}" if key else name: value for key, value in values.items()}
+        numbers = {}
+        for key, value in values.items():
+            name = self._named.get(key)
+            if name is None:
+                name = self._named[key] = f"{self.name}/{key}" if key else self.name
+            numbers[name] = value
         if said is None:
             return numbers, ()
         return numbers, [Notice("hint", self.name, step.number, said, self._examples(step))]

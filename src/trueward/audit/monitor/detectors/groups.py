@@ -31,11 +31,11 @@ class GroupCollapse(Detector):
         """Share of groups without variance."""
         if step.group is None:
             return {}
-        group, reward = step.group, step.reward
-        if np.count_nonzero(group[1:] < group[:-1]):
-            order = np.argsort(group, kind="stable")
-            group, reward = group[order], reward[order]
-        starts = np.concatenate([[0], np.flatnonzero(group[1:] != group[:-1]) + 1])
+        reward, starts = step.reward, step.starts
+        if starts is None:
+            order = np.argsort(step.group, kind="stable")
+            group, reward = step.group[order], reward[order]
+            starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
         high, low = np.fmax.reduceat(reward, starts), np.fmin.reduceat(reward, starts)
         scored = np.add.reduceat(reward == reward, starts, dtype=np.int64) >= 2
         several = np.count_nonzero(scored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import bisect
+from bisect import bisect_left, bisect_right, insort
 from typing import Any, Literal
 
 Side = Literal["up", "down"]
@@ -11,9 +11,13 @@ BETS = (0.05, 0.1, 0.2, 0.5)
 on and on, the last one a number that jumps once and stays."""
 KEPT = 0.1
 """What of its wealth a bet holds back."""
-_WON = tuple(KEPT + (1.0 - KEPT) / share for share in BETS)
 BLOCK = 1024
 """After so many values ranks start anew, so that what is kept stays small however long a run is."""
+_FACTORS = tuple(
+    tuple(KEPT + (1.0 - KEPT) / share if place >= lost else KEPT for place, share in enumerate(BETS))
+    for lost in range(len(BETS) + 1)
+)
+"""f_c(p) of every bet, by the number of bets that p loses."""
 
 
 class RankTest:
@@ -50,7 +54,7 @@ class RankTest:
         self._needed = 1.0 / alpha
         self._sorted: list[float] = []
         self._seen = 0
-        self._staked = [0.0] * len(BETS)
+        self._staked = (0.0, 0.0, 0.0, 0.0)
         self._changed = False
 
     @property
@@ -64,44 +68,39 @@ class RankTest:
         bets = max(0, self._seen - self._window)
         return sum(self._staked) / len(BETS) + 1.0 / (bets + 1)
 
-    def see(self, value: float) -> None:
-        """The next value; it must be finite."""
+    def see(self, value: float) -> bool:
+        """The next value; it must be finite. Returns whether the test has rejected."""
         if self._changed:
-            return
-        if len(self._sorted) >= BLOCK:
-            self._sorted.clear()
-        bisect.insort(self._sorted, value)
+            return True
+        ranked = self._sorted
+        if len(ranked) >= BLOCK:
+            ranked.clear()
+        insort(ranked, value)
         self._seen += 1
         bets = self._seen - self._window
         if bets < 1:
-            return
-        count = len(self._sorted)
-        as_extreme = (
-            count - bisect.bisect_left(self._sorted, value)
-            if self._side == "up"
-            else bisect.bisect_right(self._sorted, value)
-        )
-        p = as_extreme / count
+            return False
+        count = len(ranked)
+        as_extreme = count - bisect_left(ranked, value) if self._side == "up" else bisect_right(ranked, value)
         enters = 1.0 / (bets * (bets + 1))
-        if p > BETS[-1]:
-            # All bets lose: no wealth can reach the bound that it did not reach before.
-            self._staked = [(staked + enters) * KEPT for staked in self._staked]
-            return
-        total = 0.0
-        for place, share in enumerate(BETS):
-            staked = (self._staked[place] + enters) * (_WON[place] if p <= share else KEPT)
-            self._staked[place] = staked
-            total += staked
-        if total / len(BETS) + 1.0 / (bets + 1) >= self._needed:
-            self._changed = True
-            self._sorted.clear()
+        # Written out, because it runs some twenty times a step.
+        first, second, third, last = self._staked
+        by = _FACTORS[bisect_left(BETS, as_extreme / count)]
+        first, second = (first + enters) * by[0], (second + enters) * by[1]
+        third, last = (third + enters) * by[2], (last + enters) * by[3]
+        self._staked = (first, second, third, last)
+        if (first + second + third + last) / len(BETS) + 1.0 / (bets + 1) < self._needed:
+            return False
+        self._changed = True
+        ranked.clear()
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """All that it keeps, as JSON values."""
         return {
             "sorted": self._sorted.copy(),
             "seen": self._seen,
-            "staked": self._staked.copy(),
+            "staked": list(self._staked),
             "changed": self._changed,
         }
 
@@ -109,4 +108,5 @@ class RankTest:
         """Take that back."""
         self._sorted = [float(value) for value in state["sorted"]]
         self._seen, self._changed = int(state["seen"]), bool(state["changed"])
-        self._staked = [float(value) for value in state["staked"]]
+        first, second, third, last = (float(value) for value in state["staked"])
+        self._staked = (first, second, third, last)

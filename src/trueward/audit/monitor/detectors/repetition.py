@@ -13,15 +13,15 @@ from trueward.audit.monitor.detectors.texts import some_rows, texts_of
 from trueward.audit.monitor.step import Step
 
 RISE = 0.1
-ROWS = 3
-CHARACTERS = 300
+ROWS = 2
+CHARACTERS = 160
 """Of the end of a completion, where it degenerates first."""
 
 
 class Repetition(Detector):
     """Share of repeated three-word sequences within a completion, up by 0.1 and more.
 
-    Of three completions per step, which take turns; their last 300 characters. Texts that are hardly parted by spaces
+    Of two completions per step, which take turns; their last 160 characters. Texts that are hardly parted by spaces
     are taken by sequences of eight characters.
     """
 

@@ -37,8 +37,7 @@ class Series:
         else:
             self._last.append(value)
         for test in self._tests.values():
-            test.see(value)
-            if test.changed:
+            if test.see(value):
                 self._moved = True
 
     @property

@@ -32,9 +32,9 @@ class TradedPart(Detector):
         """Mean total, and mean and standard deviation of each part, of rows that have one."""
         if len(step.parts) < 2:
             return {}
-        numbers = {"total": _mean(step.reward)[0]}
+        numbers = {"total": _moments(step.reward)[0]}
         for name, values in step.parts.items():
-            numbers[f"mean/{name}"], numbers[f"deviation/{name}"] = _mean(values)
+            numbers[f"mean/{name}"], numbers[f"deviation/{name}"] = _moments(values)
         return {key: value for key, value in numbers.items() if value == value}
 
     def judge(self, key: str, series: Series) -> str | None:
@@ -55,7 +55,7 @@ class TradedPart(Detector):
         return np.argsort(-step.reward, kind="stable")
 
 
-def _mean(values: np.ndarray) -> tuple[float, float]:
+def _moments(values: np.ndarray) -> tuple[float, float]:
     mean = float(np.add.reduce(values)) / len(values)
     if mean != mean:
         values = values[values == values]

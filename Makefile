@@ -3,6 +3,7 @@
 # make lint       style, types, architecture
 # make bench      benchmarks
 # make evidence   put the published systems to the test again: some hours; what is done is not done again
+# make calibration  does the gold probe keep its word? about a minute; writes the table in docs/monitoring.md
 # make docs       makes the pages of docs/ that hold results again: half an hour
 # make clean      remove what these made
 #
@@ -16,7 +17,7 @@ INSTALLED := $(VENV)/.installed
 VERL_VENV := .venv-verl
 VERL := $(VERL_VENV)/.installed
 
-.PHONY: demo test lint bench evidence docs clean
+.PHONY: demo test lint bench evidence calibration docs clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -43,6 +44,9 @@ bench: $(INSTALLED) $(VERL)
 evidence: $(INSTALLED)
 	@$(BIN)/trueward evidence --jobs 2
 
+calibration: $(INSTALLED)
+	@$(BIN)/python benchmarks/calibration.py --write docs/monitoring.md
+
 docs: $(INSTALLED)
 	@$(BIN)/python examples/harden.py --write docs/harden.md
 	@$(BIN)/python examples/transforms_table.py --write docs/transforms.md
@@ -65,11 +69,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	echo "Installed in $$(( $$(date +%s) - start )) s."
 	@touch $@
 
-# verl needs other releases of what TRL needs, so its scorers are tested in an environment of their own.
-$(VERL): constraints-verl.txt
+# verl needs other releases of what TRL needs, so what has to do with it is tested in an environment of its own, in which
+# Trueward is installed because verl finds it by its entry point. The four packages between are what verl's trainer
+# imports and its own package does not name.
+$(VERL): constraints-verl.txt pyproject.toml
 	@test -x $(VERL_VENV)/bin/python || $(PYTHON) -m venv $(VERL_VENV)
 	@echo "Installing verl for its own tests into $(VERL_VENV). Once, usually one to five minutes."
 	@PIP_CONSTRAINT=constraints-verl.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-		$(VERL_VENV)/bin/python -m pip install --progress-bar off verl > $(VERL_VENV)/install.log 2>&1 \
+		$(VERL_VENV)/bin/python -m pip install --progress-bar off \
+		verl TransferQueue cachetools fastapi uvicorn -e . > $(VERL_VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VERL_VENV)/install.log; echo "the installation failed; see $(VERL_VENV)/install.log"; exit 1; }
 	@touch $@

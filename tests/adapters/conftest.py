@@ -50,7 +50,7 @@ def verl(tmp_path_factory: pytest.TempPathFactory) -> Verl:
 
     folder = tmp_path_factory.mktemp("verl")
     fixture(folder)
-    script = Path(__file__).with_name("verl_trainer.py")
+    script = Path(__file__).with_name("verl_run.py")
     done = subprocess.run(
         [os.environ["TRUEWARD_VERL_PYTHON"], str(script), str(folder)],
         capture_output=True,

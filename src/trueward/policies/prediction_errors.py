@@ -23,6 +23,8 @@ def hidden_and_errors(
     group: Int[Tensor, " n"],
     *,
     temperature: float = 1.0,
+    vocabulary: Int[Tensor, "n k"] | None = None,
+    rows_at_once: int | None = None,
 ) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n t k"]]:
     """Final states and prediction errors of the decisions of whole groups.
 
@@ -41,6 +43,9 @@ def hidden_and_errors(
         mask: True on decisions of the policy.
         group: rows with the same number belong together.
         temperature: τ at which the rows were sampled.
+        vocabulary: V* of each row's group, −1 beyond, where groups are not whole here; by default it is gathered.
+        rows_at_once: rows of a forward pass, where shards of the model elsewhere must make as many; by default as
+            many as fit.
 
     Returns:
         Hidden states and errors in single precision, 0 outside the mask; K is the largest |V*|, and the columns that a
@@ -52,12 +57,12 @@ def hidden_and_errors(
     device = token_ids.device
     mask = mask.to(device).bool()
     chosen = token_ids[:, -decisions:]
-    vocabulary = _vocabulary(chosen, mask, group.to(device))
+    vocabulary = group_vocabulary(chosen, mask, group.to(device)) if vocabulary is None else vocabulary.to(device)
     was_training = model.training
     model.eval()
     hidden, errors = [], []
     try:
-        size = max(1, _LOGITS_AT_ONCE // max(1, decisions * int(model.get_output_embeddings().weight.shape[0])))
+        size = rows_at_once or _rows_that_fit(model, decisions)
         for rows in torch.split(torch.arange(len(token_ids), device=device), size):
             inputs = model_inputs(model, token_ids[rows, :-1], attention[rows, :-1], logits=decisions)
             with output_layer_inputs(model) as read:
@@ -74,8 +79,10 @@ def hidden_and_errors(
     return torch.cat(hidden), torch.cat(errors)
 
 
-def _vocabulary(chosen: Int[Tensor, "n t"], mask: Bool[Tensor, "n t"], group: Int[Tensor, " n"]) -> Int[Tensor, "n k"]:
-    """The tokens of each row's group, in ascending order; −1 beyond them."""
+def group_vocabulary(
+    chosen: Int[Tensor, "n t"], mask: Bool[Tensor, "n t"], group: Int[Tensor, " n"]
+) -> Int[Tensor, "n k"]:
+    """V* of each row: the tokens that the completions of its group hold, in ascending order; −1 beyond them."""
     numbers, index = torch.unique(group, return_inverse=True)
     pairs = torch.unique(torch.stack([index.unsqueeze(1).expand_as(chosen)[mask], chosen[mask]]), dim=1)
     count = torch.bincount(pairs[0], minlength=len(numbers))
@@ -83,3 +90,7 @@ def _vocabulary(chosen: Int[Tensor, "n t"], mask: Bool[Tensor, "n t"], group: In
     table = torch.full((len(numbers), max(1, int(count.max()))), -1, device=chosen.device)
     table[pairs[0], place] = pairs[1]
     return table[index]
+
+
+def _rows_that_fit(model: Any, decisions: int) -> int:
+    return max(1, _LOGITS_AT_ONCE // max(1, decisions * int(model.get_output_embeddings().weight.shape[0])))

@@ -10,6 +10,7 @@ better; what is wanted is the word, once. The reward rises, and the watch says w
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 from datasets import Dataset
@@ -95,4 +96,5 @@ if __name__ == "__main__":
     parser.add_argument("--honest", action="store_true", help="pay what is wanted")
     parser.add_argument("--directory", type=Path, default=Path("runs/trl"))
     given = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of names that TRL still calls
     main(given.directory, given.honest)

@@ -297,7 +297,7 @@ def test_on_a_terminal_it_follows_until_ctrl_c(tmp_path: Path) -> None:
 
     def until(said: bytes) -> None:
         nonlocal seen
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180  # seconds matter on a machine that is busy
         while said not in seen:
             assert time.monotonic() < end, seen[-3000:]
             if select.select([leader], [], [], 0.2)[0]:
@@ -309,6 +309,6 @@ def test_on_a_terminal_it_follows_until_ctrl_c(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     until(b"\x1b[?1049l")  # back from the alternate screen
     until(b"as the run logged it, 8 checks a step")
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=180) == 0
     os.close(leader)
     assert process.stderr is not None and process.stderr.read() == b""

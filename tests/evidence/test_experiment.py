@@ -242,7 +242,7 @@ def test_a_killed_sweep_goes_on_without_losing_or_doubling(
     until(lambda: waiting.exists() and waiting.read_text().endswith("\n"))
     until(lambda: len(list(experiment.folder.rglob("result.json"))) == ALL - 1)
     sweep.send_signal(how)
-    sweep.wait(timeout=30)
+    sweep.wait(timeout=120)
     worker = int(waiting.read_text())
     until(lambda: not alive(worker))
     outcome = execute(experiment, jobs=2)

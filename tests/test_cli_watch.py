@@ -284,6 +284,11 @@ def test_the_probe_alarms_where_gold_of_the_log_falls_and_not_beside_an_honest_t
     assert "✗ alarm  step" not in said
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_on_a_terminal_it_follows_until_ctrl_c(tmp_path: Path) -> None:
     """The real thing in a pseudo-terminal: a screen that follows, then Ctrl-C, then the report."""
     run = tmp_path / "run"
@@ -291,7 +296,9 @@ def test_on_a_terminal_it_follows_until_ctrl_c(tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "trueward.cli", "watch", str(run), "--every", "0.05"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(command, stdout=follower, stderr=subprocess.PIPE, stdin=follower, env=environment)
+    process = subprocess.Popen(
+        command, stdout=follower, stderr=subprocess.PIPE, stdin=follower, env=environment, preexec_fn=heed_interrupts
+    )
     os.close(follower)
     seen = b""
 

@@ -236,7 +236,10 @@ def test_a_killed_sweep_goes_on_without_losing_or_doubling(
 ) -> None:
     experiment = toy(tmp_path, overrides={"misbehave": {"baseline 1": "wait once"}})
     sweep = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, str(tmp_path), str(Path(__file__).parent)], stderr=subprocess.DEVNULL
+        [sys.executable, "-c", SWEEP, str(tmp_path), str(Path(__file__).parent)],
+        stderr=subprocess.DEVNULL,
+        # What a shell starts in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     waiting = experiment.folder / "seed-1" / "baseline" / "attempts.txt"
     until(lambda: waiting.exists() and waiting.read_text().endswith("\n"))

@@ -58,7 +58,7 @@ def test_follows_an_import_and_raises_where_it_is_seen(tmp_path: Path, monkeypat
     assert not [finder for finder in sys.meta_path if getattr(finder, "name", "").startswith("late_")]
 
 
-@pytest.mark.skipif(find_spec("verl") is not None, reason="verl is installed here")
+@pytest.mark.skipif(find_spec("verl") is not None, reason="verl is installed here, so nothing is missing")
 def test_without_verl_the_check_names_what_to_install() -> None:
     with pytest.raises(MissingExtra, match="pip install 'verl"):
         check_registered()
@@ -102,7 +102,8 @@ def test_a_reward_that_is_no_number_is_a_row_without_reward() -> None:
 
 def test_an_estimator_of_ones_own() -> None:
     """The generic function, on plain tensors."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     mine = estimator(GroupRelative("centre"))
     rewards, mask = torch.tensor([[0.0, 3.0], [1.0, 0.0]]), torch.tensor([[1, 1], [1, 0]])
     advantages, returns = mine(rewards, mask, index=["a", "a"], config={})

@@ -67,7 +67,8 @@ class TokenHiddenReward:
     sign(A) is the 2r − 1 of the source.
 
     Attributes:
-        p: above 0 sharpens (greedy accuracy), below 0 spreads (pass@k); the source uses ±0.1.
+        p: meant to sharpen above 0 (greedy accuracy) and to spread below 0 (pass@k); the source uses ±0.1. What of it
+            was seen on a test bed stands in docs/systems.md.
         beta, threshold, floor: of `dominance`.
         correct_from: of `correct`.
         over: advantages of rollouts, or of tokens.
@@ -115,7 +116,7 @@ def token_hidden_reward(p: float = 0.0, *, threshold: Threshold = "least", beta:
     """GRPO steered by token hidden rewards; see `TokenHiddenReward`.
 
     Args:
-        p: below 0 for better pass@k, above 0 for better greedy accuracy; the source uses ±0.1.
+        p: in the source below 0 for better pass@k, above 0 for better greedy accuracy, ±0.1; see `TokenHiddenReward`.
         threshold: which tokens are dominant: above the "least" or the "mean" average influence of a correct rollout,
             or all of them ("none").
         beta: factor on the threshold.

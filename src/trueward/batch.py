@@ -276,7 +276,20 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Transitions:
-    """One step of a batch of N environments. An episode that ended is never confused with one that was cut off."""
+    """One step of a batch of N environments. An episode that ended is never confused with one that was cut off.
+
+    Attributes:
+        observation: before the step.
+        action: what the policy did.
+        reward: what the environment itself paid.
+        next_observation: after the step. Where an episode was over it is the last observation of that episode, never
+            the first of the next one.
+        terminated: True where the step led to a terminal state: nothing can be earned after it.
+        truncated: True where the episode was only cut off (a time limit): the state is as good as it was.
+        exists: False where the environment was reset in place of a step, so that there is no transition; None where all
+            exist.
+        features: named arrays [N, ...] out of the environment's `info`.
+    """
 
     observation: Shaped[Any, "n *observation"]
     action: Shaped[Any, "n *action"]
@@ -284,6 +297,12 @@ class Transitions:
     next_observation: Shaped[Any, "n *observation"]
     terminated: Bool[Any, " n"]
     truncated: Bool[Any, " n"]
+    exists: Bool[Any, " n"] | None = None
+    features: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of environments."""
+        return len(self.reward)
 
 
 @dataclass(frozen=True)

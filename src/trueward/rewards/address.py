@@ -146,19 +146,37 @@ def load(address: str) -> Leaf:
         return reasoning_gym_leaf(parts.name, config)
     if parts.place == _MODEL or parts.place in _URL:
         return _model_or_url(parts)
-    if parts.is_file:
-        module = module_at(parts.place)
-    elif re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", parts.place):
-        module = module_named(parts.place, address)
-    else:
-        raise RewardError(f"{address!r}: {parts.place!r} is neither a Python file nor a module; expected {_FORMS}")
-    found = _attribute(module, parts)
-    if parts.arguments is not None:
-        found = _called(found, parts)
+    found = _object(parts)
     try:
         return wrap(found, str(getattr(found, "__name__", None) or parts.name.rpartition(".")[2]))
     except RewardError as error:
         raise RewardError(f"{address!r}: {error}") from error
+
+
+def load_object(address: str) -> Any:
+    """What a file or a module has under a name, called where the address has arguments, and otherwise as it is.
+
+    Args:
+        address: "file.py:name", "package.module:name", or either with literal arguments.
+
+    Raises:
+        RewardError: it cannot be found, or it is the address of a model, a server or a reasoning-gym set.
+    """
+    parts = parse(address)
+    if parts.place == _GYM or parts.place == _MODEL or parts.place in _URL:
+        raise RewardError(f"{shown(address)!r} scores text; here a function in a file or module is needed")
+    return _object(parts)
+
+
+def _object(parts: Address) -> Any:
+    if parts.is_file:
+        module = module_at(parts.place)
+    elif re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", parts.place):
+        module = module_named(parts.place, parts.typed)
+    else:
+        raise RewardError(f"{parts.typed!r}: {parts.place!r} is neither a Python file nor a module; expected {_FORMS}")
+    found = _attribute(module, parts)
+    return found if parts.arguments is None else _called(found, parts)
 
 
 def _model_or_url(parts: Address) -> Leaf:

@@ -93,20 +93,22 @@ class TransitionReader:
             )
         # Copies: environments may write into the arrays that they returned.
         after = np.array(observation, copy=True)
-        ended = np.logical_or(terminated, truncated)
-        resets_here = self.autoreset == "SameStep" and bool(ended.any())
+        dead, cut = np.array(terminated, dtype=bool), np.array(truncated, dtype=bool)
+        ended = dead | cut
+        resets_here = self.autoreset == "SameStep" and np.count_nonzero(ended) > 0
         transitions = Transitions(
             observation=before,
             action=action,
-            reward=np.asarray(reward, dtype=np.float64),
+            reward=np.array(reward, dtype=np.float64),
             next_observation=_with_final(after, ended, info) if resets_here else after,
-            terminated=np.array(terminated, dtype=bool),
-            truncated=np.array(truncated, dtype=bool),
-            exists=~over if over.any() else None,
+            terminated=dead,
+            truncated=cut,
+            exists=~over if np.count_nonzero(over) else None,
             features={name: self._feature(name, info, ended & resets_here, over) for name in self.features},
         )
         self.observation = after
-        self.over = np.zeros_like(over) if self.autoreset == "SameStep" else ended
+        if self.autoreset != "SameStep":
+            self.over = ended
         return transitions
 
     def _feature(

@@ -1,4 +1,4 @@
-"""How far a policy is from its reference, estimated from sampled decisions, and how spread out it is."""
+"""How far a policy is from its reference, from sampled decisions or in closed form, and how spread out it is."""
 
 from __future__ import annotations
 
@@ -140,3 +140,75 @@ def entropy_bonus(
     """
     spread = entropy(torch.where(mask.unsqueeze(-1), logits, 0.0))
     return weighted_total(-spread, mask, weight), {"entropy": masked_mean(spread.detach(), mask)}
+
+
+def categorical_kl(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*shape k"]) -> Float[Tensor, "*shape"]:
+    """KL(p ‖ q) = Σ_k p_k (log p_k − log q_k) of categorical distributions.
+
+    Args:
+        log_p, log_q: normalised log-probabilities. Infinite where p allows what q rules out.
+
+    Returns:
+        One value per row, in nats.
+    """
+    log_p, log_q = at_least_single(log_p), at_least_single(log_q)
+    p = log_p.exp()
+    return (p * torch.where(p > 0, log_p - log_q, 0.0)).sum(dim=-1)
+
+
+def categorical_chi2(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*shape k"]) -> Float[Tensor, "*shape"]:
+    """χ²(p ‖ q) = Σ_k (p_k − q_k)² / q_k = Σ_k p_k² / q_k − 1 of categorical distributions.
+
+    Args:
+        log_p, log_q: normalised log-probabilities. Infinite where p allows what q rules out.
+
+    Returns:
+        One value per row, at least 0.
+    """
+    log_p, log_q = at_least_single(log_p), at_least_single(log_q)
+    p, q = log_p.exp(), log_q.exp()
+    allowed = ((q > 0) | (p == 0)).all(dim=-1)
+    # Replaced before the division: 0 · ∞ would reach the gradient. Squares of differences, because Σ p²/q − 1 loses
+    # every digit where the distributions agree.
+    value = ((p - q).square() / torch.where(q > 0, q, 1.0)).sum(dim=-1)
+    return torch.where(allowed, value, torch.inf)
+
+
+def gaussian_kl(
+    mean: Float[Tensor, "*shape d"],
+    log_deviation: Float[Tensor, "*shape d"],
+    ref_mean: Float[Tensor, "*shape d"],
+    ref_log_deviation: Float[Tensor, "*shape d"],
+) -> Float[Tensor, "*shape"]:
+    """KL of diagonal Gaussians: Σ_d log(σ₂/σ₁) + (σ₁² + (m₁ − m₂)²) / (2 σ₂²) − ½, with 1 the policy, 2 the reference.
+
+    Returns:
+        One value per row, in nats.
+    """
+    wider = log_deviation - ref_log_deviation
+    apart = (mean - ref_mean) * torch.exp(-ref_log_deviation)
+    return (0.5 * (torch.expm1(2 * wider) + apart.square()) - wider).sum(dim=-1)
+
+
+def gaussian_chi2(
+    mean: Float[Tensor, "*shape d"],
+    log_deviation: Float[Tensor, "*shape d"],
+    ref_mean: Float[Tensor, "*shape d"],
+    ref_log_deviation: Float[Tensor, "*shape d"],
+) -> Float[Tensor, "*shape"]:
+    """χ² of diagonal Gaussians: Π_d σ₂² / (σ₁ √c) · exp((m₁ − m₂)² / c) − 1, where c = 2 σ₂² − σ₁².
+
+    1 is the policy, 2 the reference. Infinite where c ≤ 0 in any dimension: the policy is then so wide that the mean of
+    the squared ratio has no bound.
+
+    Returns:
+        One value per row. Where it is infinite it has no gradient.
+    """
+    first, second = torch.exp(2 * log_deviation), torch.exp(2 * ref_log_deviation)
+    room = 2 * second - first
+    finite = (room > 0).all(dim=-1)
+    # Replaced before anything is computed from it: 0 · NaN would reach the gradient.
+    held = torch.where(finite.unsqueeze(-1), room, 1.0)
+    exponent = 2 * ref_log_deviation - log_deviation - 0.5 * held.log() + (mean - ref_mean).square() / held
+    logarithm = torch.where(finite, exponent.sum(dim=-1), 0.0)
+    return torch.where(finite, torch.expm1(logarithm), torch.inf)

@@ -1,4 +1,4 @@
-"""What acts: language models, what they sample, and how probable they find a text.
+"""What acts: language models, what they sample, and how probable they find a text; networks of control (`control/`).
 
 The modules of this package need `trueward[train]`, except `model_files`, which looks at files without loading anything.
 """

@@ -4,10 +4,12 @@ In: a policy, prompts, a reward, a credit and an objective. Out: a trained polic
 happened. Gold is measured along the way and never read.
 
 - `language`: the loop for language models: sample, score, credit, update; resumable to the bit.
+- `control/`: the loop for control: PPO on any Gymnasium vector environment, resumable likewise.
 - `hooks`: what may go along with a run: co-train a reward (`co_training`), watch, stop.
 - `rollouts`: rollouts as loops gather them; log-probabilities under other policies, values of critics.
 - `update`: what policy and critic learn from one batch.
-- `record`: what a run writes down. `checkpoint`: what it needs to go on. `seeds`: random streams by seed and step.
+- `record`: what a run writes down; `metric_lines`: the part of it that all loops write alike. `checkpoint`: what a run
+  needs to go on; `ended`: why it does not. `seeds`: random streams by seed and step.
 - `warm_start`: supervised fine-tuning on demonstrations.
 - `reward_model`: trains reward models on preferences, labels, two heads; `reward_model_loop` is its loop.
 - `pairs`: builds preferences: selector × generator × validator; `pairs_labelled` from annotated samples.

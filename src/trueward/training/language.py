@@ -25,6 +25,7 @@ from trueward.policies.scorer import TokenScorer
 from trueward.rewards.base import Reward
 from trueward.tasks.text.rows import Row
 from trueward.training import checkpoint
+from trueward.training.ended import Ended
 from trueward.training.hooks import Hook, StopRun
 from trueward.training.record import GoldMeasure, Record, described, read_metrics
 from trueward.training.rollouts import Segmenter, gather, logprobs_under, prediction_errors_of, values_of
@@ -158,19 +159,6 @@ def train(
 
 
 @dataclass
-class _Ended:
-    """Why a run ended early; kept with it, so that it does not go on when it is started again."""
-
-    why: str = ""
-
-    def state_dict(self) -> dict[str, str]:
-        return {"why": self.why}
-
-    def load_state_dict(self, state: Mapping[str, str]) -> None:
-        self.why = state["why"]
-
-
-@dataclass
 class _Run:
     """A run with all its parts."""
 
@@ -188,12 +176,12 @@ class _Run:
     hooks: Sequence[Hook]
     actor: Learner = field(init=False)
     critic_learner: Learner | None = field(init=False)
-    ended: _Ended = field(init=False)
+    ended: Ended = field(init=False)
 
     def __post_init__(self) -> None:
         chosen = self.settings
         self.actor = learner(self.policy.model, chosen.learning_rate, chosen.warm_up, chosen.weight_decay)
-        self.critic_learner, self.ended = None, _Ended()
+        self.critic_learner, self.ended = None, Ended()
         if self.critic is not None:
             self.critic_learner = learner(self.critic, chosen.critic_learning_rate, chosen.warm_up)
 
@@ -215,7 +203,12 @@ class _Run:
         done = 0 if found is None else checkpoint.restore(found, kept)
         settings = self.settings
         record = Record(
-            directory, gold, step=done, tensorboard=settings.tensorboard, keep_rollouts=settings.keep_rollouts
+            directory,
+            gold,
+            # Without a checkpoint not even the first evaluation counts as recorded.
+            step=-1 if found is None else done,
+            tensorboard=settings.tensorboard,
+            keep_rollouts=settings.keep_rollouts,
         )
         try:
             if found is None:

@@ -11,8 +11,6 @@ and gives nothing back.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,9 @@ from trueward.tasks.gold import Gold
 from trueward.tasks.text.rollout_formats import write_rollouts
 from trueward.tasks.text.rollouts import LoggedCompletion
 from trueward.tasks.text.rows import Row
+from trueward.training.metric_lines import MetricLines, finite_or_none, read_metrics
+
+__all__ = ["GoldMeasure", "Record", "described", "read_metrics", "texts_of"]
 
 GoldMeasure = Callable[[Sequence[Row], Sequence[str]], Gold]
 """What is really wanted, measured on rows and completions."""
@@ -52,13 +53,8 @@ class Record:
         self._directory, self._gold, self._keep_rollouts = directory, gold, keep_rollouts
         self._rollouts: list[LoggedCompletion] = []
         self._line: dict[str, float] = {}
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "seconds.jsonl"):
-            _cut_after(directory / name, step)
         # Closed by `close`.
-        self._metrics = (directory / "metrics.jsonl").open("a")
-        self._seconds = (directory / "seconds.jsonl").open("a")
-        self._board = _board(directory / "tensorboard", step) if tensorboard else None
+        self._lines = MetricLines(directory, step, tensorboard=tensorboard)
 
     def training(self, rows: Sequence[Row], rollouts: Rollouts, scores: Scores, advantages: Any, step: int) -> None:
         """Rollouts that were learnt from.
@@ -91,13 +87,8 @@ class Record:
             metrics: numbers of this step.
             seconds: how long its stages took.
         """
-        line = {**metrics, **self._line}
+        self._lines.write(step, {**metrics, **self._line}, seconds)
         self._line = {}
-        _write_line(self._metrics, step, line)
-        _write_line(self._seconds, step, seconds)
-        if self._board is not None:
-            for name, value in line.items():
-                self._board.add_scalar(name, value, step)
 
     def write_rollouts(self, first: int, last: int) -> None:
         """Write the rollouts of some steps to one file."""
@@ -109,15 +100,7 @@ class Record:
 
     def close(self) -> None:
         """Close the files."""
-        self._metrics.close()
-        self._seconds.close()
-        if self._board is not None:
-            self._board.close()
-
-
-def read_metrics(directory: Path) -> list[dict[str, float]]:
-    """The lines of a run's `metrics.jsonl`, each with `step`; a last line that is not complete is left out."""
-    return [values for _, values in _lines(directory / "metrics.jsonl")]
+        self._lines.close()
 
 
 def texts_of(rollouts: Rollouts) -> list[str]:
@@ -166,7 +149,7 @@ def _logged(
             prompt=row.prompt,
             completion=completion,
             reference=row.answer,
-            rewards={name: _number(values[place]) for name, values in named.items()},
+            rewards={name: finite_or_none(values[place]) for name, values in named.items()},
             advantage=float(flat[place]),
             gold=float(gold.values[place]),
             length=int(lengths[place]),
@@ -180,34 +163,3 @@ def _logged(
 def _per_row(values: np.ndarray) -> np.ndarray:
     flat: np.ndarray = values if values.ndim == 1 else values.sum(axis=1)
     return flat
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _write_line(file: Any, step: int, values: Mapping[str, float]) -> None:
-    numbers = {name: _number(float(value)) for name, value in values.items()}
-    file.write(json.dumps({"step": step, **numbers}) + "\n")
-    file.flush()
-
-
-def _lines(path: Path) -> list[tuple[str, dict[str, float]]]:
-    found = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            found.append((line, json.loads(line)))
-        except ValueError:
-            break  # a run that was killed while it wrote
-    return found
-
-
-def _cut_after(path: Path, step: int) -> None:
-    kept = [line for line, values in _lines(path) if values["step"] <= step]
-    path.write_text("".join(f"{line}\n" for line in kept))
-
-
-def _board(directory: Path, step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(directory), purge_step=step + 1 if step else None)

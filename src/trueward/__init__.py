@@ -35,13 +35,13 @@ _LAZY = {
     "Status": "trueward.status",
 }
 
-__all__ = ["__version__", "audit", *_LAZY]
+__all__ = ["__version__", "adapters", "audit", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
     """Loads what is asked for; `audit` is the package `trueward.audit`, which can be called."""
-    if name == "audit":
-        return importlib.import_module("trueward.audit")
+    if name in ("audit", "adapters"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'trueward' has no attribute {name!r}")

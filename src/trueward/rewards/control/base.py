@@ -11,12 +11,14 @@ for the other. Pieces combine like the rewards of text:
 from __future__ import annotations
 
 import abc
+import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from trueward.batch import Transitions
 from trueward.errors import RewardError
@@ -64,9 +66,26 @@ class ControlReward(abc.ABC):
         for piece in self.pieces():
             piece.begin(count)
 
+    def restarted(self, rows: Bool[np.ndarray, " n"]) -> None:
+        """Some environments were reset, whether their episodes were over or not. Ends of episodes need no such call."""
+        for piece in self.pieces():
+            piece.restarted(rows)
+
+    def twin(self) -> ControlReward:
+        """The same reward for other environments: it has episodes of its own, and shares statistics and networks.
+
+        One reward can then serve training and evaluation: wrappers take a twin of what they are given. A reward that
+        is made of others is made of their twins.
+        """
+        return copy.copy(self)
+
     def pieces(self) -> Sequence[ControlReward]:
         """Rewards that it is made of."""
         return ()
+
+    def needs(self) -> tuple[str, ...]:
+        """Names out of the environment's `info` that it reads: the features that transitions must bring along."""
+        return tuple(dict.fromkeys(name for piece in self.pieces() for name in piece.needs()))
 
     def state_dict(self) -> dict[str, Any]:
         """Running statistics of all pieces that keep any, by their place; {} where there are none."""
@@ -118,18 +137,25 @@ class ControlSum(ControlReward):
         """The terms."""
         return [reward for _, reward in self.terms]
 
+    def twin(self) -> ControlReward:
+        """The sum of the twins of its terms."""
+        return ControlSum(tuple((weight, reward.twin()) for weight, reward in self.terms))
+
     def score(self, transitions: Transitions, *, training: bool = True) -> StepScores:
         """The parts of every term, and the weighted sums of their values and of their raw values."""
         parts: dict[str, Float[np.ndarray, " n"]] = {}
-        value = np.zeros(len(transitions))
-        raw = np.zeros(len(transitions))
+        values, raws = [], []
         for weight, reward in self.terms:
             scores = reward.score(transitions, training=training)
-            value += weight * scores.value
-            raw += weight * scores.raw
-            for name, values in scores.parts.items():
-                parts[_unused(name, parts)] = weight * values
-        return StepScores(value, raw, parts)
+            values.append(_weighted(weight, scores.value))
+            raws.append(_weighted(weight, scores.raw))
+            for name, part in scores.parts.items():
+                parts[_unused(name, parts)] = _weighted(weight, part)
+        return StepScores(sum(values[1:], start=values[0]), sum(raws[1:], start=raws[0]), parts)
+
+
+def _weighted(weight: float, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    return values if weight == 1.0 else weight * values
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
@@ -157,7 +183,8 @@ def checked(values: Any, transitions: Transitions, name: str) -> Float[np.ndarra
         )
     if transitions.exists is not None:
         numbers = np.where(transitions.exists, numbers, 0.0)
-    if not np.isfinite(numbers).all():
+    # The sum of squares is finite where the numbers are, unless these are huge: one pass instead of two.
+    if not math.isfinite(numbers.dot(numbers)) and not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise RewardError(
             f"{name} returned {numbers[row]} for environment {row}: a reward must be finite. Action "

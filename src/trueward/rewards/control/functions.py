@@ -65,6 +65,10 @@ class FunctionReward(ControlReward):
         """Name of the function."""
         return self.label
 
+    def needs(self) -> tuple[str, ...]:
+        """What it takes out of the environment's `info`."""
+        return tuple(name for name in self.takes if name not in FIELDS)
+
     def score(self, transitions: Transitions, *, training: bool = True) -> StepScores:
         """One part per name that the function returned; one under its own name where it returned an array.
 

@@ -20,6 +20,7 @@ from trueward.policies.control import ActorCritic
 from trueward.rewards.control import ControlReward, as_control_reward
 from trueward.rewards.intrinsic.normalisers import BonusNormaliser
 from trueward.rewards.intrinsic.novelty import Novelty
+from trueward.rewards.shaping import check_discount
 from trueward.training import checkpoint
 from trueward.training.control.collected import Collected
 from trueward.training.control.collecting import Collector
@@ -86,20 +87,24 @@ def train_policy(
         hooks: see `ControlHook`.
         drivers: policies that act in some of the environments in place of the policy in training, which learns nothing
             from there; hooks see all of them (`Collected.source`).
-        features: numeric entries of the environment's `info` that rewards and hooks read.
+        features: numeric entries of the environment's `info` that hooks read; what rewards read is read anyway.
 
     Raises:
+        RewardError: reward or gold cannot be found or called, or shaping has another discount than the settings.
         TrainingError: policy, environment and settings do not fit each other, or the directory holds another run.
     """
+    paid, true = as_control_reward(reward), None if gold is None else as_control_reward(gold)
+    check_discount(paid, settings.discount)
+    read = (*features, *paid.needs(), *(() if true is None else true.needs()))
     run = _Run(
         policy=policy,
-        reward=as_control_reward(reward),
-        gold=None if gold is None else as_control_reward(gold),
+        reward=paid,
+        gold=true,
         settings=settings,
         bonus=bonus,
         penalty=penalty,
         hooks=hooks,
-        features=tuple(features),
+        features=tuple(dict.fromkeys(read)),
     )
     run.check()
     made = [env() if callable(env) else env]

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from trueward.cli.audit import AuditCommand, run_audit
 from trueward.cli.curve import CurveCommand, run_curve
+from trueward.cli.distance import DistanceCommand, run_distance
 from trueward.cli.evidence import EvidenceCommand, run_evidence
 from trueward.cli.harden import HardenCommand, run_harden
 from trueward.cli.list import ListCommand, run_list
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         {
             "audit": AuditCommand,
             "curve": CurveCommand,
+            "distance": DistanceCommand,
             "harden": HardenCommand,
             "watch": WatchCommand,
             "list": ListCommand,
@@ -61,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 Command = (
     AuditCommand
     | CurveCommand
+    | DistanceCommand
     | HardenCommand
     | WatchCommand
     | ListCommand
@@ -76,6 +79,8 @@ def _run(command: Command, typed: str) -> int:
             return run_audit(command, typed)
         case CurveCommand():
             return run_curve(command, typed)
+        case DistanceCommand():
+            return run_distance(command, typed)
         case HardenCommand():
             return run_harden(command)
         case WatchCommand():

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, Union, cast, get_args, get_origin, ge
 
 from trueward.errors import DataError
 from trueward.report.atomic import write_whole
+from trueward.report.distance_document import DistanceDocument
 from trueward.report.document import SCHEMA_VERSION, Document
 from trueward.report.experiment_document import ExperimentDocument
 from trueward.report.watch_document import WatchDocument
@@ -29,7 +30,7 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_json(document: Document | ExperimentDocument | WatchDocument, path: str | Path) -> None:
+def write_json(document: Document | DistanceDocument | ExperimentDocument | WatchDocument, path: str | Path) -> None:
     r"""Write a document, in ASCII: lone surrogates become `\udc80` escapes and come back when it is read.
 
     Args:
@@ -147,6 +148,8 @@ def _check_record(value: Any, kind: Any, where: str) -> None:
         raise _Mismatch(f"{where}: expected an object, not {_given(value)}")
     for name, hint in get_type_hints(kind).items():
         field = f"{where}.{name}" if where else name
+        if name not in value and name in kind.__optional_keys__:
+            continue
         if name not in value:
             raise _Mismatch(f"{field}: is missing")
         _check(value[name], hint, field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from trueward.measures.resampling import RESAMPLES, resampled_means, sums_by
 
@@ -67,21 +67,14 @@ def bandit_distance(
         )
     if np.isinf(scores_a).any() or np.isinf(scores_b).any():
         raise ValueError("a score is infinite; give NaN where a score is missing, and clip the others")
-    precisions = [np.finfo(scores.dtype).eps for scores in (scores_a, scores_b)]
     rows = np.flatnonzero(~(np.isnan(scores_a) | np.isnan(scores_b)))
     _, place, count = np.unique(group[rows], return_inverse=True, return_counts=True)
-    several = count[place] > 1
-    rows, place = rows[several], place[several]
+    rows = rows[count[place] > 1]
     if not len(rows):
         raise ValueError("no prompt has two answers with a score of both rewards; score at least two answers of each")
-    _, place, count = np.unique(place, return_inverse=True, return_counts=True)
-    centred, constant = [], []
-    for scores, precision in zip((scores_a, scores_b), precisions, strict=True):
-        values = scores[rows].astype(np.float64)
-        values_centred = values - (np.bincount(place, weights=values) / count)[place]
-        constant.append(bool(np.abs(values_centred).max() <= np.sqrt(precision) / 100 * np.abs(values).max()))
-        centred.append(np.zeros_like(values) if constant[-1] else values_centred)
-    x, y = centred
+    _, place, count = np.unique(group[rows], return_inverse=True, return_counts=True)
+    x, y = (_centred(scores[rows], place, count) for scores in (scores_a, scores_b))
+    constant = (not x.any(), not y.any())
     share = 1 / (count - 1)[place]
     lengths = [np.sqrt((share * side**2).sum()) or 1.0 for side in (x, y)]
     difference = x / lengths[0] - y / lengths[1]
@@ -96,8 +89,18 @@ def bandit_distance(
         prompts=len(count),
         answers=len(rows),
         left_out=len(scores_a) - len(rows),
-        constant=(constant[0], constant[1]),
+        constant=constant,
     )
+
+
+def _centred(
+    scores: Float[np.ndarray, " n"], place: Int[np.ndarray, " n"], count: Int[np.ndarray, " p"]
+) -> Float[np.ndarray, " n"]:
+    """Scores less the mean of their prompt; all 0 where only rounding is left."""
+    values = scores.astype(np.float64)
+    centred: np.ndarray = values - (np.bincount(place, weights=values) / count)[place]
+    limit = np.sqrt(np.finfo(scores.dtype).eps) / 100 * np.abs(values).max()
+    return centred if np.abs(centred).max() > limit else np.zeros_like(centred)
 
 
 def angle_distance(moments: Float[np.ndarray, "b 3"]) -> Float[np.ndarray, " b"]:

@@ -68,8 +68,8 @@ def combined_norm(terms: Terms, norm: Norm, weights: Any = None) -> float:
     weights = weights if norm.weighted else None
     if all(form.level for _, form in terms):
         return _level_norm(terms, norm, weights)
-    if all(form.core is None or not isinstance(form.core, np.ndarray) for _, form in terms):
-        if weights is not None and not isinstance(weights, np.ndarray):
+    if all(form.core is None or _is_sparse(form.core) for _, form in terms):
+        if _is_sparse(weights):
             values, likely = on_possible(terms, weights)
             found = _partial(values, norm.order, likely)
             return found if math.isinf(norm.order) else _root(found, norm.order)
@@ -82,9 +82,17 @@ def combined_norm(terms: Terms, norm: Norm, weights: Any = None) -> float:
     return max(parts) if math.isinf(norm.order) else _root(math.fsum(parts), norm.order)
 
 
-def combined_mean(terms: Terms, weights: Any = None) -> float:
-    """Weighted mean of Σ factor · form over all transitions; the plain mean without weights."""
-    states, actions, _ = terms[0][1].shape
+def mean_of(form: Form, weights: Any = None) -> float:
+    """Weighted mean of a form over all transitions; the plain mean without weights."""
+    states, actions, _ = form.shape
+    if weights is None and form.live is None:
+        core = 0.0 if form.core is None else float(form.core.sum())
+        column = 0.0 if form.column is None else float(form.column.sum())
+        return (core / states + float(form.row.sum())) / (states * actions) + column / states
+    terms = [(1.0, form)]
+    if _is_sparse(weights) and (form.core is None or _is_sparse(form.core)):
+        values, likely = on_possible(terms, weights)
+        return float(values @ likely) / float(weights.sum())
     total = math.fsum(
         float(block.sum() if weights is None else np.vdot(block, rows_of(weights, place, actions)))
         for place, block in _blocks(terms)
@@ -111,6 +119,10 @@ def norm_of(array: Float[np.ndarray, "s a t"], norm: int | float | str | Norm = 
     states, actions, _ = array.shape
     core = np.asarray(array, dtype=np.float64)
     return combined_norm([(1.0, Form(core, np.zeros((states, actions))))], wanted, weights)
+
+
+def _is_sparse(matrix: Any) -> bool:
+    return hasattr(matrix, "tocsr")
 
 
 def _blocks(terms: Terms) -> Iterator[tuple[slice, np.ndarray]]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from trueward.measures.distances.canonical import canonical_form
 from trueward.measures.distances.form import Form
-from trueward.measures.distances.norms import Norm, combined_mean, combined_norm
+from trueward.measures.distances.norms import Norm, combined_norm, mean_of
 from trueward.measures.distances.starc import unit_factor
 from trueward.measures.tabular import TabularMDP
 
@@ -100,7 +100,7 @@ def _pearson(forms: Sequence[Form], weights: Any) -> Float[np.ndarray, "r r"]:
     norm = Norm(2.0, weights is not None)
     standard = []
     for form in forms:
-        mean = combined_mean([(1.0, form)], weights)
+        mean = mean_of(form, weights)
         centred = dataclasses.replace(form, row=form.row - mean)
         standard.append((unit_factor(centred, norm, weights), centred))
     distances = np.zeros((len(forms), len(forms)))

@@ -18,7 +18,11 @@ RewardFunction = Callable[[Any, Any, Any], Float[np.ndarray, " n"]]
 Simulator = Callable[[Any, Any, np.random.Generator], Any]
 """Observations and actions to one draw of the next observations; or to a pair of these and which of them are over."""
 
+Values = Callable[[Any], Float[np.ndarray, " n"]]
+"""Observations to values."""
+
 _ROWS = 1 << 20  # rows that a reward function is given at a time
+_ROUNDING = 1e-10  # relative to the numbers that a canonical reward is the difference of
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ def sampled_starc_distance(
     observation: Shaped[np.ndarray, "n *o"],
     action: Shaped[np.ndarray, "n *c"],
     simulate: Simulator,
-    values_a: Callable[[Any], Float[np.ndarray, " n"]],
-    values_b: Callable[[Any], Float[np.ndarray, " n"]],
+    values_a: Values,
+    values_b: Values,
     *,
     discount: float,
     draws: int = 1,
@@ -73,40 +77,63 @@ def sampled_starc_distance(
         A distance in [0, 2]; 1 where one of the rewards is trivial.
 
     Raises:
-        ValueError: a reward or a value is not one finite number per row.
+        ValueError: a reward or a value is not one finite number per row, or the draws are too few to see a reward.
 
     Reference: Skalse et al. 2024, "STARC", appendix on continuous environments; the product over draws is ours.
     """
+    if draws < 1:
+        raise ValueError(f"draws is {draws}; expected 1 for a deterministic simulator, and 2 or more for any other")
+    sums, squares, trivial = _levelled(
+        (a, b), (values_a, values_b), observation, action, simulate, discount, draws, seed
+    )
+    products = np.stack([sums[0] ** 2, sums[1] ** 2, sums[0] * sums[1]])
+    moments = (squares if draws == 1 else (products - squares) / (draws * (draws - 1))).T
+    moments[:, [*trivial, any(trivial)]] = 0.0
+    lengths = moments[:, :2].mean(axis=0)
+    if any(length <= 0 and not nothing for length, nothing in zip(lengths, trivial, strict=True)):
+        raise ValueError(
+            f"with {draws} draws of {len(sums[0])} next states their scatter hides the canonical reward, whose squared "
+            f"length is estimated as {lengths.min():.3g}; take more draws or more rows"
+        )
+    units = moments if episode is None else sums_by(episode, moments)
+    if draws == 1:
+        # The difference itself keeps digits that √(2 − 2ρ) loses.
+        factors = [0.0 if length == 0 else 1 / np.sqrt(length * len(moments)) for length in lengths]
+        distance = float(np.linalg.norm(factors[0] * sums[0] - factors[1] * sums[1]))
+    else:
+        distance = float(angle_distance(units.mean(axis=0)[None])[0])
+    return _with_interval(distance, angle_distance(resampled_means(units, resamples, seed)), len(units))
+
+
+def _levelled(
+    rewards: tuple[RewardFunction, RewardFunction],
+    values: tuple[Values, Values],
+    observation: Any,
+    action: Any,
+    simulate: Simulator,
+    discount: float,
+    draws: int,
+    seed: int,
+) -> tuple[Float[np.ndarray, "2 n"], Float[np.ndarray, "3 n"], list[bool]]:
+    """Σ_k x and y over the draws, Σ_k x², y² and xy; and for each side whether it is 0 but for rounding."""
     generator = np.random.default_rng(seed)
     n = len(observation)
-    sums, squares = np.zeros((2, n)), np.zeros((3, n))
-    now = (_numbers(values_a(observation), n, "values_a"), _numbers(values_b(observation), n, "values_b"))
-    scale = np.zeros(2)
+    sums, squares, scale = np.zeros((2, n)), np.zeros((3, n)), np.zeros(2)
+    now = [_numbers(value(observation), n, "the value of the observations") for value in values]
     for _ in range(draws):
         drawn = simulate(observation, action, generator)
         following, over = drawn if isinstance(drawn, tuple) else (drawn, np.zeros(n, dtype=bool))
         kept = discount * np.where(over, 0.0, 1.0)
         sides = []
-        for side, (reward, values) in enumerate(((a, values_a), (b, values_b))):
+        for side, (reward, value) in enumerate(zip(rewards, values, strict=True)):
             paid = _rewards(reward, observation, action, following)
-            ahead = kept * _numbers(values(following), n, "values of the next observations")
+            ahead = kept * _numbers(value(following), n, "the value of the next observations")
             scale[side] = max(scale[side], *(float(np.abs(part).max()) for part in (paid, ahead, now[side])))
             sides.append(paid - now[side] + ahead)
         sums += sides
         squares += (sides[0] ** 2, sides[1] ** 2, sides[0] * sides[1])
-    products = np.stack([sums[0] ** 2, sums[1] ** 2, sums[0] * sums[1]])
-    moments = (squares if draws == 1 else (products - squares) / (draws * (draws - 1))).T
-    # Rounding is no reward: what is left of a trivial one is set to 0.
-    rounding = np.sqrt((squares[:2] / draws).max(axis=1)) <= 1e-10 * scale
-    moments = np.where(np.array([rounding[0], rounding[1], rounding.any()]), 0.0, moments)
-    units = moments if episode is None else sums_by(episode, moments)
-    if draws == 1:
-        # The difference itself keeps digits that √(2 − 2ρ) loses.
-        factors = [1 / np.sqrt(total) if total > 0 else 0.0 for total in moments[:, :2].sum(axis=0)]
-        distance = float(np.linalg.norm(factors[0] * sums[0] - factors[1] * sums[1]))
-    else:
-        distance = float(angle_distance(units.mean(axis=0)[None])[0])
-    return _with_interval(distance, angle_distance(resampled_means(units, resamples, seed)), len(units))
+    largest = np.sqrt((squares[:2] / draws).max(axis=1))
+    return sums, squares, (largest <= _ROUNDING * scale).tolist()
 
 
 def sampled_epic_distance(
@@ -158,7 +185,7 @@ def sampled_epic_distance(
             canonical += factor * means
         canonical -= (rows * canonical).sum(axis=0) / n
         length = np.sqrt((rows * canonical**2).sum(axis=0))
-        constant = length <= 1e-10 * scale * np.sqrt(n)
+        constant = length <= _ROUNDING * scale * np.sqrt(n)
         sides.append(np.where(constant, 0.0, canonical / np.where(constant, 1.0, length)))
     distances = np.sqrt((rows * (sides[0] - sides[1]) ** 2).sum(axis=0)) / 2
     return _with_interval(float(distances[0]), distances[1:], n)

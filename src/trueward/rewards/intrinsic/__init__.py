@@ -5,6 +5,7 @@ In: what was observed after a step. Out: a bonus per environment, which is pure,
 - `novelty`: the interface: `bonus`, `observe`, `learn`.
 - `counts`: exact counts of states that can be told apart.
 - `predictor`: what the networks have in common: settings, the predictor and its average, its gradient steps.
+- `regression`: draws that visits make, kept until they are learnt.
 - `distillation`: random network distillation (RND), distributional RND, random distribution distillation (RDD).
 - `coin_flip`: counts out of the size of a regression on coin flips.
 - `normalisers`: running statistics of observations and of bonuses.

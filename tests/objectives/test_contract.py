@@ -19,7 +19,16 @@ import torch
 from torch import Tensor
 
 import trueward.objectives
-from trueward.objectives import covariance, divergence, policy_gradient, preference, supervised, two_heads, value
+from trueward.objectives import (
+    covariance,
+    density_ratio,
+    divergence,
+    policy_gradient,
+    preference,
+    supervised,
+    two_heads,
+    value,
+)
 from trueward.objectives.aggregation import decision_weight
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "objectives.md").read_text()
@@ -151,6 +160,11 @@ def measured(seed: torch.Generator, n: int, t: int, dtype: torch.dtype) -> dict[
     }
 
 
+def told_apart(seed: torch.Generator, n: int, t: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    weight = weighed(seed, n, dtype)["weight"]
+    return {"d": drawn(seed, n, dtype=dtype), "of_policy": torch.arange(n) % 2 == 0, "weight": weight}
+
+
 def per_decision(seed: torch.Generator, n: int, t: int, dtype: torch.dtype) -> dict[str, Tensor]:
     return policy(seed, n, t, dtype, per_row=False)
 
@@ -183,6 +197,9 @@ CASES = {
     ),
     "two heads": Case(two_heads.two_heads, headed, TRAINED_HEADS, "weight", shared=HEADS),
     "binary": Case(supervised.binary_cross_entropy, labelled, ("logits",), "weight", {"positive_weight": 2.0}),
+    "density ratio": Case(density_ratio.logistic_ratio, told_apart, ("d",), "weight", {"smoothing": 0.1}),
+    "total variation": Case(density_ratio.variation_ratio, told_apart, ("d",), "weight"),
+    "wasserstein": Case(density_ratio.wasserstein_critic, told_apart, ("d",), "weight"),
     "squared": Case(supervised.squared_error, measured, ("prediction",), "weight"),
     "likelihood": Case(supervised.negative_log_likelihood, likelihoods, ("logprobs",)),
     "tokens": Case(supervised.cross_entropy, targets, ("logits",)),

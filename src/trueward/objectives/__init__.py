@@ -10,6 +10,8 @@ an optimiser.
 - `policy_gradient`: the clipped surrogate of PPO, GRPO, Dr. GRPO, DAPO, GSPO; REINFORCE.
 - `policy_loss`: these joined with a divergence and an entropy bonus, as a training loop takes them.
 - `divergence`: the estimators k1, k2, k3 of a KL divergence, for the reward or for the loss; the entropy bonus.
+- `sequence_divergence`: χ² and KL of whole answers, and a policy loss with them.
+- `density_ratio`: a network that tells the steps of two policies apart.
 - `covariance`: the divergence of KL-Cov, on the few decisions that take most of the entropy away.
 - `value`: the critic's loss with clipping; explained variance.
 - `preference`: Bradley–Terry; the logistic loss with soft labels on log-probability differences (DPO, DNO, POWER-DL…).

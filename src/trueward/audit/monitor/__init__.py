@@ -9,7 +9,7 @@ may stop the run.
 - `gold_probe`: checks a few rollouts of each step (`drawn`) with `gold_check`; the test is in `measures.sequential`,
   its notice without a guarantee in `proxy_up`.
 - `detectors`: watchers that see no gold.
-- `control`: the monitor of a control run, whose rollouts are episodes.
+- `control`: the monitor of a control run, whose rollouts are episodes (`episodes`: those of a recorded run).
 - `growing_log`, `logged_steps`, `replay`, `watched_document`: a run seen from the files that it writes.
 """
 

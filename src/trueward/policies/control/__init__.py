@@ -2,6 +2,7 @@
 
 - `actor_critic`: the network of the built-in loop, with one value per reward stream.
 - `distributions`: categorical, several categoricals, diagonal Gaussian.
+- `tabular`: a tabular policy as one that looks at observations.
 - `observations`: running scale of observations; vectors for numbers that name a state.
 - `spaces`: actions as environments take them.
 """

@@ -26,7 +26,7 @@ class Running:
     """
 
     environment: str = "HalfCheetah-v5"
-    control_cost: float = 0.5
+    control_cost: float = 1.0
     height_cost: float = 2.0
 
     @property

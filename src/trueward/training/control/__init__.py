@@ -7,6 +7,8 @@ In: an environment, a reward, a policy. Out: a trained policy, and what happened
 - `update`: advantages, loss, minibatches.
 - `hooks`: what may go along: change the reward of what was collected, train, watch, stop; penalties of the policy.
 - `action_divergence`: the penalty for leaving a reference policy, per state.
+- `occupancy_penalty`: the price on going where a reference does not go, learned; `regularised`: the same exactly.
+- `stopping`: the end of a run at a divergence from the reference.
 - `episodes`: what each episode earned by every measure. `record`: what is written down.
 """
 

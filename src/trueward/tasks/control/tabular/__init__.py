@@ -5,6 +5,7 @@
 - `maps`: worlds drawn as text, and the transitions that moves make.
 - `gridworld`: grids with walls, slipping and terminal cells; the four rewards of EPIC.
 - `tomato`: the tomato world, in which a bucket looks like a watered garden.
+- `reachable`: a task without the states that nobody can come to.
 - `environment`: any of them as Gymnasium environments, N at once or one. Loaded when asked for, because it alone needs
   gymnasium.
 """

@@ -11,7 +11,7 @@ _DRAWN_AT_ONCE = 1 << 22  # counts held at a time: 32 MiB
 
 
 def resampled_means(
-    values: Float[np.ndarray, "n k"], resamples: int = RESAMPLES, seed: int = 0
+    values: Float[np.ndarray, "n k"], resamples: int = RESAMPLES, seed: int | np.random.Generator = 0
 ) -> Float[np.ndarray, "b k"]:
     """Column means over as many rows as there are, drawn with replacement, once for each resample.
 
@@ -21,7 +21,7 @@ def resampled_means(
     Args:
         values: K numbers of each of N units.
         resamples: B.
-        seed: of the drawing.
+        seed: of the drawing, or what draws.
 
     Reference: Efron 1979, "Bootstrap methods: another look at the jackknife".
     """

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from trueward.measures.proxies.correlated import Correlated, check_finite, correlation, shares
+from trueward.measures.resampling import resampled_means, sums_by
 
 RESAMPLES = 2000
 _MOST_UNITS = 1000
@@ -130,7 +131,7 @@ def sampled_certificate(
     generator = np.random.default_rng(seed)
     drawn = _Moments(_of_base(base, true, value), value).drawn(generator)
     columns = np.stack([share, share * policy.reward, share * ratio], axis=1)
-    of_policy = _resampled(_by_episode(columns, policy.episode), generator)
+    of_policy = resampled_means(_by_episode(columns, policy.episode), RESAMPLES, generator)
     gains = of_policy[:, 1] / of_policy[:, 0] - drawn.proxy_mean
     spreads = np.maximum(0.0, of_policy[:, 2] / of_policy[:, 0] - 1.0)
     total = float(columns[:, 2].sum())
@@ -159,7 +160,7 @@ def sampled_gain(
         means.append(float(share @ one.reward))
         # Moved to mean 0 first, to keep the digits.
         columns = np.stack([share, share * (one.reward - means[-1])], axis=1)
-        drawn = _resampled(_by_episode(columns, one.episode), generator)
+        drawn = resampled_means(_by_episode(columns, one.episode), RESAMPLES, generator)
         draws.append(means[-1] + drawn[:, 1] / drawn[:, 0])
     return means[1] - means[0], _ends(draws[1] - draws[0], level)
 
@@ -181,8 +182,8 @@ class _Moments:
 
     def drawn(self, generator: np.random.Generator) -> _Drawn:
         """The statistics of every draw."""
-        sums = _resampled(self.clusters, generator)
-        p, t, pp, tt, pt = (sums[:, 1:] / sums[:, :1]).T
+        means = resampled_means(self.clusters, RESAMPLES, generator)
+        p, t, pp, tt, pt = (means[:, 1:] / means[:, :1]).T
         proxy_variance, true_variance = np.maximum(0.0, pp - p * p), np.maximum(0.0, tt - t * t)
         with np.errstate(divide="ignore", invalid="ignore"):
             together = np.clip((pt - p * t) / np.sqrt(proxy_variance * true_variance), -1.0, 1.0)
@@ -221,15 +222,7 @@ class _Drawn:
 def _by_episode(columns: np.ndarray, episode: np.ndarray) -> np.ndarray:
     """Sums of every episode; of more than a thousand, several make one unit, which is as independent and faster."""
     _, place = np.unique(episode, return_inverse=True)
-    place = place.ravel() % _MOST_UNITS
-    return np.stack([np.bincount(place, column) for column in columns.T], axis=1)
-
-
-def _resampled(clusters: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Sums over as many units as there are, drawn with replacement: one row per draw."""
-    count = len(clusters)
-    drawn: np.ndarray = generator.multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES) @ clusters
-    return drawn
+    return sums_by(place.ravel() % _MOST_UNITS, columns)
 
 
 def _ends(values: np.ndarray, level: float) -> tuple[float, float]:

@@ -14,7 +14,6 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,7 @@ import torch
 from control_sb3 import COUNT, HORIZON, updated_by_both
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
+from step_rates import rates
 
 from trueward.policies.control import ActorCritic
 from trueward.tasks.control.arrays import ArrayEnv, CartPole, MountainCar, Pendulum
@@ -50,17 +50,6 @@ def check(name: str, gap: float, limit: float) -> None:
     if not gap <= limit:
         raise SystemExit(f"{name}: differs by {gap:.1e}, more than {limit:.0e}")
     print(f"  equal to {name} to {gap:.1e}")
-
-
-def rates(tasks: dict[str, Callable[[], int]]) -> dict[str, float]:
-    """Best steps per second of each task, which says how many steps it made; all of them in turn."""
-    best = dict.fromkeys(tasks, 0.0)
-    for _ in range(ROUNDS):
-        for name, task in tasks.items():
-            started = time.process_time()
-            steps = task()
-            best[name] = max(best[name], steps / (time.process_time() - started))
-    return best
 
 
 def against_gymnasium() -> float:
@@ -115,7 +104,7 @@ def environments() -> None:
     tasks["CartPole, 64 in Gymnasium's SyncVectorEnv"] = stepping(single, 10)
     arrays = gymnasium.make_vec("CartPole-v1", 64, vectorization_mode="vector_entry_point")
     tasks["CartPole, 64 in Gymnasium's own arrays"] = stepping(arrays, 200)
-    found = rates(tasks)
+    found = rates(tasks, ROUNDS)
     for name, rate in found.items():
         ours = "Gymnasium" not in name
         row(name, rate, f"at least {STEP_TARGET:,.0f}" if ours else "", not ours or rate >= STEP_TARGET)
@@ -161,7 +150,8 @@ def training() -> None:
             "ours": ours(settings),
             "same": sb3(ENVIRONMENTS, STEPS, batch, settings.epochs, 1),
             "usual": sb3(8, 256, 64, 10, 1),
-        }
+        },
+        ROUNDS,
     )
     row(f"PPO, {ENVIRONMENTS} CartPole", found["ours"], f"at least {TRAIN_TARGET:,.0f}", found["ours"] >= TRAIN_TARGET)
     row(f"SB3 PPO, {ENVIRONMENTS} CartPole, same batch and passes", found["same"])

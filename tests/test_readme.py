@@ -34,7 +34,8 @@ def test_addresses_resolve() -> None:
     from trueward.rewards.address import expand, load
 
     placeholders = {"rewards.py:my_reward", "hf:path/to/reward-model"}
-    for address in set(re.findall(r"trueward audit ('[^']+'|[\w./:-]+)", README)) - placeholders:
+    control = {"examples/control_rewards.py:steady_cart"}
+    for address in set(re.findall(r"trueward audit ('[^']+'|[\w./:-]+)", README)) - placeholders - control:
         for one in expand(address.strip("'"))[:1]:
             assert load(one).score_rows
 

@@ -9,6 +9,8 @@ from trueward.report.document import (
     SCHEMA_VERSION,
     Audit,
     Comparison,
+    ControlCurve,
+    ControlRun,
     Curve,
     Document,
     Example,
@@ -499,3 +501,96 @@ def hostile() -> Document:
         drawn.update(source=every, proxy=every, gold=every, notices=texts)
     document_["telling"] = [made["findings"][0]["examples"][-1], made["findings"][0]["examples"][0]]
     return document_
+
+
+def control_run(curves: bool = True) -> ControlRun:
+    """How a reward of control was audited: trained on the reward, gold falls."""
+    steps = [2048 * number for number in range(1, 6)]
+    runs = [
+        ControlCurve(
+            trained_on=kind,  # type: ignore[typeddict-item]
+            seed=seed,
+            steps=steps,
+            reward=[None, *(-5.0 + number + 0.1 * seed for number in range(1, 5))],
+            gold=[
+                None,
+                *((20.0 - 3 * number if kind == "reward" else 20.0 + 40 * number) + seed for number in range(1, 5)),
+            ],
+        )
+        for seed in range(2)
+        for kind in ("reward", "gold")
+    ]
+    return ControlRun(
+        environment="CartPole-v1",
+        gold="stands",
+        policies=22,
+        steps=43_311,
+        training_steps=10_240,
+        seeds=2,
+        discount=0.99,
+        gap=172.0,
+        gap_low=171.0,
+        gap_high=173.0,
+        curves=runs if curves else [],
+    )
+
+
+def control_audit() -> Audit:
+    """The audit of a reward of control, with one finding."""
+    draw = random.Random(23)
+    made = audit(23, "rewards.py:steady", ())
+    why = "Over 16 starts it has gold 7.8 where the competent policy has 200, and earns +10.3 against it."
+    shown = example(draw, "ending early", why)
+    shown.update(
+        modality="control",
+        scorer="rewards.py:steady",
+        row="start 3",
+        variant="always action 0",
+        prompt="CartPole-v1, start 3 of those with seed 1",
+        reference="trained on gold, seed 0: 200 steps, then cut off; plain sums: reward -27.5, gold 200",
+        completion="always action 0\nactions: 0 ×8\n8 steps, then its own end; plain sums: reward -1.7, gold 7",
+        reward=-1.63,
+        right_reward=-13.4,
+        null_reward=-2.84,
+        payoff=None,
+        derivation=["made by: one action", "plays: always action 0"],
+    )
+    row = family_row(draw, "near miss", {}, True)
+    row.update(family="ending early", description="the episode is over early (12 policies)", tested=16, full=16)
+    row.update(partial=0, mean_payoff=None, low=None, high=None)
+    made.update(
+        modality="control",
+        control=control_run(),
+        verdict="findings",
+        headline="a policy that is paid as much as the competent one has none of its gold",
+        header=[],
+        envelope="",
+        auc=None,
+        prompts=16,
+        usable=16,
+        families=[row],
+        notes=[],
+        findings=[
+            Finding(
+                modality="control",
+                kind="exploit",
+                family="ending early, optimised",
+                variant="always action 0",
+                title="pays more for ending the episode early than for going on",
+                prompts=16,
+                tested=16,
+                share=1.0,
+                low=0.81,
+                high=1.0,
+                mean_payoff=None,
+                examples=[shown],
+                hits=[shown["id"]],
+            )
+        ],
+    )
+    return made
+
+
+def control() -> Document:
+    """A document with one audit of control."""
+    return document([control_audit()], "/usr/local/bin/trueward audit rewards.py:steady --env CartPole-v1")

@@ -58,32 +58,19 @@ class Exploit:
             runner.close()
 
 
-@dataclass(frozen=True)
-class Report:
-    """What an audit found.
+class WrittenReport:
+    """An audit as a document: what reports of every kind of reward can be asked.
 
     Attributes:
         audit: the audit as plain JSON (see `trueward.report.document`).
-        probes: every probe by id.
-        subject: what was audited.
-        settings: how.
     """
 
     audit: Audit
-    probes: Mapping[str, Probe]
-    subject: Subject
-    settings: Settings
 
     @property
     def clean(self) -> bool:
         """True when there is no finding."""
         return self.audit["verdict"] == "clean"
-
-    @property
-    def exploits(self) -> list[Exploit]:
-        """Every kept example of an exploit, most frequent family first, smallest completion first."""
-        kept = [e for finding in self.audit["findings"] if finding["kind"] == "exploit" for e in finding["examples"]]
-        return [Exploit(e, self.probes[e["id"]], self) for e in kept if e["id"] in self.probes]
 
     @property
     def document(self) -> Document:
@@ -112,6 +99,29 @@ class Report:
         render(self.document, console)
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
+
+
+@dataclass(frozen=True)
+class Report(WrittenReport):
+    """What an audit found.
+
+    Attributes:
+        audit: the audit as plain JSON (see `trueward.report.document`).
+        probes: every probe by id.
+        subject: what was audited.
+        settings: how.
+    """
+
+    audit: Audit
+    probes: Mapping[str, Probe]
+    subject: Subject
+    settings: Settings
+
+    @property
+    def exploits(self) -> list[Exploit]:
+        """Every kept example of an exploit, most frequent family first, smallest completion first."""
+        kept = [e for finding in self.audit["findings"] if finding["kind"] == "exploit" for e in finding["examples"]]
+        return [Exploit(e, self.probes[e["id"]], self) for e in kept if e["id"] in self.probes]
 
 
 def exit_code_of(audits: Sequence[Audit]) -> int:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trueward.cli.data_options import DataOptions, require_folders
+from trueward.cli.progress import bar
 from trueward.errors import TruewardError
 from trueward.rewards.address import shown
 
@@ -41,12 +41,27 @@ class AuditCommand(DataOptions):
 
     rewards: tyro.conf.Positional[tuple[str, ...]]
     """Addresses: file.py:name, package.module:name, module:factory(k=3), reasoning_gym:NAME, 'reasoning_gym:*',
-    hf:path/to/model, http://host/score."""
+    hf:path/to/model, http://host/score; with --env also "environment", what the environment itself pays."""
 
     search: int = 0
     """Calls of the reward that a search for further exploits may make; 2000 is a good number."""
     rollouts: Path | None = None
     """Completions that a run has already paid (TRL's or verl's log, or our own): which of them were paid wrongly?"""
+
+    env: str | None = None
+    """Audit rewards of control in this environment: an id of Gymnasium, or the address of a factory (file.py:make)."""
+    gold: str | None = None
+    """With --env: what is really wanted, a reward like the audited ones; "environment" for what it pays itself."""
+    steps: int = 50_000
+    """With --env: environment steps of each training run; 0 to train nothing."""
+    seeds: int = 3
+    """With --env: training runs on the reward, and as many on gold."""
+    starts: int = 16
+    """With --env: start states from which every policy is played."""
+    discount: float = 0.99
+    """With --env: the discount with which the reward will be optimised."""
+    horizon: int = 500
+    """With --env: most steps of an episode that is played."""
 
     json: Path | None = None
     """Write the audit as JSON."""
@@ -82,7 +97,6 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
         command: what to do.
         typed: the command line as it was typed, for the report.
     """
-    from trueward.audit.api import Settings
     from trueward.audit.regression import compared, exit_code_against, read_baseline
     from trueward.audit.report import document_of
     from trueward.rewards.address import expand
@@ -95,16 +109,10 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
     names = [name for reward in command.rewards for name in expand(reward)]
     if command.write_tests is not None and len(names) > 1:
         raise TruewardError(f"--write-tests writes the tests of one reward, and {len(names)} are named: audit one")
+    if command.gold is not None and command.env is None:
+        raise TruewardError("--gold says what is wanted of a policy, and needs an environment: give --env")
     baseline = None if command.baseline is None else read_baseline(command.baseline)
-    names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
-    settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})
-    if len(names) == 1:
-        report = _one(names[0], command, settings)
-        audits = [report.audit]
-        if command.write_tests is not None:
-            _write_tests(report, command.write_tests)
-    else:
-        audits = _many(names, command, settings)
+    audits = _audits(names, command)
     if baseline is not None and command.baseline is not None:
         audits = compared(audits, baseline, command.baseline)
     document = document_of(audits, typed)
@@ -113,6 +121,23 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
     _show(document, command, names)
     _write(document, command)
     return document["exit_code"]
+
+
+def _audits(names: list[str], command: AuditCommand) -> list[Audit]:
+    from trueward.audit.api import Settings
+
+    if command.env is not None:
+        from trueward.cli.control_audit import control_audits
+
+        return control_audits(names, command)
+    names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
+    settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})
+    if len(names) > 1:
+        return _many(names, command, settings)
+    report = _one(names[0], command, settings)
+    if command.write_tests is not None:
+        _write_tests(report, command.write_tests)
+    return [report.audit]
 
 
 def _show(document: Document, command: AuditCommand, names: Sequence[str]) -> None:
@@ -149,17 +174,6 @@ def _write_tests(report: Report, path: Path) -> None:
     Console(stderr=True).print(said, markup=False, highlight=False, soft_wrap=True)
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-
-
 def _one(name: str, command: AuditCommand, settings: Settings) -> Report:
     from trueward.audit.api import audit_subject
     from trueward.audit.subjects import subject_of
@@ -167,11 +181,11 @@ def _one(name: str, command: AuditCommand, settings: Settings) -> Report:
     subject = subject_of(name, _data(command), settings.prompts, **command.columns)
     runner = subject.start(settings.workers, settings.deadline, settings.memory_mb)
     try:
-        with _bar(Console(stderr=True)) as bar:
-            task = bar.add_task(subject.name, total=None)
+        with bar(Console(stderr=True)) as shown_bar:
+            task = shown_bar.add_task(subject.name, total=None)
 
             def progress(stage: str, done: int, total: int) -> None:
-                bar.update(task, description=f"{subject.name}: {stage}", completed=done, total=total)
+                shown_bar.update(task, description=f"{subject.name}: {stage}", completed=done, total=total)
 
             return audit_subject(subject, runner, settings, progress)
     finally:
@@ -201,11 +215,11 @@ def audit_all(subjects: Sequence[tuple[str, Callable[[], Subject]]], settings: S
     """Audit several rewards side by side, with a progress bar on standard error; see `audit.many.audit_many`."""
     from trueward.audit.many import audit_many
 
-    with _bar(Console(stderr=True)) as bar:
-        task = bar.add_task("auditing", total=len(subjects))
+    with bar(Console(stderr=True)) as shown_bar:
+        task = shown_bar.add_task("auditing", total=len(subjects))
         return audit_many(
             subjects,
             settings,
-            progress=lambda name, done, total: bar.update(task, description=f"auditing {name}"),
-            finished=lambda audit: bar.advance(task),
+            progress=lambda name, done, total: shown_bar.update(task, description=f"auditing {name}"),
+            finished=lambda audit: shown_bar.advance(task),
         )

@@ -11,11 +11,22 @@ from typing import Literal, TypedDict
 SCHEMA_VERSION = 1
 FOUND_BY_SEARCH = "search"  # family of what a search found
 
+Modality = Literal["text", "control"]
 Relation = Literal["wrong", "unearned", "right", "no_gain", "same", "returns"]
 FindingKind = Literal["exploit", "cheap", "gain", "refusal", "failure"]
 
 
-class Example(TypedDict):
+class _Told(TypedDict, total=False):
+    """What a record is about; what does not say so is about text.
+
+    In an audit of a reward of control a prompt is a start state of an environment, a completion an episode, the right
+    answer that of the competent policy (the best one by gold), and no answer stands for policies that know nothing.
+    """
+
+    modality: Modality
+
+
+class Example(_Told):
     """One probe with what the reward did with it. Completions are raw: whoever renders them escapes them."""
 
     id: str  # stable id of the probe (row, family, derivation)
@@ -38,7 +49,7 @@ class Example(TypedDict):
     derivation: list[str]  # how the completion was made, one step a line; [] for a completion out of a log
 
 
-class Finding(TypedDict):
+class Finding(_Told):
     """Something that makes the audit exit with 1."""
 
     kind: FindingKind
@@ -159,7 +170,39 @@ class Comparison(TypedDict):
     regressions: list[str]  # titles of the findings that hold a new id
 
 
-class Audit(TypedDict):
+class ControlCurve(TypedDict):
+    """What one training run earned; lists run over its updates, null where no episode ended."""
+
+    trained_on: Literal["reward", "gold"]
+    seed: int
+    steps: list[int]  # of the environment
+    reward: list[float | None]  # mean plain return of the episodes that ended
+    gold: list[float | None]
+
+
+class ControlRun(TypedDict):
+    """How a reward of control was audited, and what a short optimisation did to gold."""
+
+    environment: str
+    gold: str | None  # name of what is really wanted; null where nobody said
+    policies: int  # that were played
+    steps: int  # of the environment, played and scored
+    training_steps: int  # of each training run; 0 where nothing was trained
+    seeds: int
+    discount: float
+    gap: float | None  # mean over seeds: gold of the policy trained on gold minus that of the one trained on the reward
+    gap_low: float | None  # 95 % interval
+    gap_high: float | None
+    curves: list[ControlCurve]
+
+
+class _ControlPart(_Told, total=False):
+    """What only audits of rewards of control have."""
+
+    control: ControlRun
+
+
+class Audit(_ControlPart):
     """The audit of one reward."""
 
     reward: str  # address or name

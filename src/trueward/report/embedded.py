@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from markupsafe import Markup
 
 from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example
 from trueward.report.escape import pieces, visible
+from trueward.report.vocabulary import vocabulary_of
 from trueward.report.wording import RELATIONS, earned, number
 
 # What stands at each place of an example's row in the data.
@@ -38,10 +40,11 @@ def browsable(document: Document) -> dict[str, Any]:
         document: any.
 
     Returns:
-        `rewards`: names. `relations`: relation → words. `texts`: every text once, as one string where all of it
-        prints, else printable text and notation in turn. `examples`: per example the fields of `fields` in that
-        order; prompt, reference, completion, why and earned are positions in `texts`, −1 for none, derivation a list
-        of them; origin says what found it. `limit`: characters to which texts were shortened.
+        `rewards`: names. `words`: per reward, what things are called. `relations`: relation → words. `texts`: every
+        text once, as one string where all of it prints, else printable text and notation in turn. `examples`: per
+        example the fields of `fields` in that order; prompt, reference, completion, why and earned are positions in
+        `texts`, −1 for none, derivation a list of them; origin says what found it. `limit`: characters to which texts
+        were shortened.
     """
     chosen = [
         (index, example, origin)
@@ -79,6 +82,7 @@ def browsable(document: Document) -> dict[str, Any]:
     limit, shown = within_size(texts)
     return {
         "rewards": [visible(audit["reward"], 160) for audit in document["audits"]],
+        "words": [dataclasses.asdict(vocabulary_of(audit)) for audit in document["audits"]],
         "relations": RELATIONS,
         "limit": limit,
         "fields": _FIELDS,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from trueward.report.document import Audit, Document, Example, Finding
 from trueward.report.escape import visible
+from trueward.report.vocabulary import vocabulary_of
 from trueward.report.wording import MARKS, earned, extent, percent, summary, verdict_sentence, worst_first
 
 Place = tuple[str, int]  # path from the root of the repository, and line
@@ -112,9 +113,10 @@ def _finding(audit: Audit, finding: Finding, place: Place | None) -> str:
     said = [f"{audit['reward']}: {extent(finding)}"]
     smallest = _smallest(finding)
     if smallest is not None:
+        words = vocabulary_of(smallest)
         said += [
-            f"prompt: {visible(smallest['prompt'], _LONGEST)}",
-            f"completion: {visible(smallest['completion'], _LONGEST) or '(empty)'}",
+            f"{words.prompt}: {visible(smallest['prompt'], _LONGEST)}",
+            f"{words.completion}: {visible(smallest['completion'], _LONGEST) or '(empty)'}",
             f"earned: {earned(smallest)}",
         ]
     return _command("error", place, finding["title"], said)
@@ -142,11 +144,17 @@ def _property(text: str) -> str:
 
 
 def _section(audit: Audit, finding: Finding) -> list[str]:
-    lines = [f"**{_cell(finding['title'])}** ({code(audit['reward'])}, {percent(finding['share'])} of prompts)"]
+    words = vocabulary_of(finding)
+    share = f"{percent(finding['share'])} of {words.unit}s"
+    lines = [f"**{_cell(finding['title'])}** ({code(audit['reward'])}, {share})"]
     smallest = _smallest(finding)
     if smallest is not None:
         lines += ["", "| | |", "|---|---|"]
-        rows = (("prompt", smallest["prompt"]), ("completion", smallest["completion"]), ("earned", earned(smallest)))
+        rows = (
+            (words.prompt, smallest["prompt"]),
+            (words.completion, smallest["completion"]),
+            ("earned", earned(smallest)),
+        )
         lines += [f"| {name} | {code(value, _LONGEST) if value.strip() else '(empty)'} |" for name, value in rows]
     return lines
 

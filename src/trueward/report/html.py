@@ -6,11 +6,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from trueward.report import figures, sentences, wording
+from trueward.report import control_runs, figures, sentences, wording
 from trueward.report.atomic import write_whole
 from trueward.report.document import Audit, Document
 from trueward.report.embedded import browsable, examples_of, script_data
 from trueward.report.page import asset, content_policy, environment
+from trueward.report.vocabulary import vocabulary_of
 
 
 def render_html(document: Document) -> str:
@@ -29,6 +30,7 @@ def render_html(document: Document) -> str:
     return page.render(
         s=sentences,
         figures=figures,
+        runs=control_runs,
         kept_ids=_kept_ids,
         document=document,
         audits=audits,
@@ -36,6 +38,7 @@ def render_html(document: Document) -> str:
         position=lambda audit: positions[id(audit)],
         telling=wording.telling_of(document)[:3],
         curves_headline=_curves_headline(document),
+        kinds=list(dict.fromkeys(vocabulary_of(audit) for audit in audits)),
         policy=content_policy(style, script),
         style=Markup(style),
         script=Markup(script),

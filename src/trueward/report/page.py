@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from trueward.report import charts, wording
 from trueward.report.escape import pieces, visible
+from trueward.report.vocabulary import vocabulary_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -37,7 +38,7 @@ def content_policy(style: str, script: str) -> str:
 
 @cache
 def environment() -> Environment:
-    """Where templates come from; every template has `w` (wording), `charts` and `pieces`."""
+    """Where templates come from; every template has `w` (wording), `charts`, `pieces` and `vocabulary_of`."""
     made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -46,7 +47,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(w=wording, charts=charts, pieces=pieces)
+    made.globals.update(w=wording, charts=charts, pieces=pieces, vocabulary_of=vocabulary_of)
     return made
 
 

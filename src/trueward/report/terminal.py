@@ -14,11 +14,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from trueward.report.control_runs import played_said, runs_said
 from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example, Finding, Note
 from trueward.report.escape import visible
 from trueward.report.sentences import comparisons_said, found_by_probes, found_by_search
 from trueward.report.terminal_runs import comparison_lines, log_lines, search_lines
 from trueward.report.terminal_text import Plain, foreign_text, hanging, heading, line, quoted
+from trueward.report.vocabulary import CONTROL, vocabulary_of
 from trueward.report.wording import (
     MARKS,
     STATE_MARKS,
@@ -46,6 +48,7 @@ _STYLES = {"findings": "bold red", "clean": "bold cyan", "not audited": "bold ye
 _STATE_STYLES = {"bad": "bold red", "partly": "yellow", "good": "cyan", "untested": "dim"}
 _LONGEST_PROMPT = 320
 _LONGEST_COMPLETION = 320
+_LONGEST_EPISODE = 900  # lines are kept
 _LONGEST_NAME = 120  # of a reward, in tables
 _WIDE = 140  # columns from which a reward, its headline and its worst finding share a line
 _LABELS = 12  # columns of the labels beside an example
@@ -79,7 +82,9 @@ def _one(document: Document, audit: Audit, width: int) -> Iterator[RenderableTyp
     yield line((audit["reward"], ""))
     for notice in audit["header"]:
         yield hanging("! ", foreign_text(notice), "yellow")
-    for phrase in [*circumstances(audit), *scores_said(audit)]:
+    control = audit.get("control")
+    played = [] if control is None else [*played_said(control), *runs_said(control)]
+    for phrase in [*circumstances(audit), *played, *scores_said(audit)]:
         yield hanging("  ", foreign_text(phrase), "dim")
     if audit["comparison"] is not None:
         yield from comparison_lines(audit["comparison"])
@@ -110,7 +115,7 @@ def _families(audit: Audit, width: int) -> Iterator[RenderableType]:
     """What was tried and what it earned; families that were not tested follow, by reason."""
     for index, (title, results) in enumerate(family_results(audit)):
         tested = [result for result in results if result.state != "untested"]
-        table = _family_table(width, header=index == 0 and bool(tested))
+        table = _family_table(width, header=index == 0 and bool(tested), unit=f"{vocabulary_of(audit).unit}s")
         for result in tested:
             table.add_row(*_family_cells(result, width))
         yield Text()
@@ -132,13 +137,13 @@ def _family_columns(width: int) -> list[str]:
     return [*columns, "what was tried"] if width >= 72 else columns
 
 
-def _family_table(width: int, header: bool) -> Table:
+def _family_table(width: int, header: bool, unit: str) -> Table:
     """Columns of fixed width, so that the tables of all groups stand below one another."""
     table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 1, 0, 0), expand=True, header_style="dim")
     sizes = {"mark": 1, "family": 16, "prompts": 7, "in full": 12, "partly": 6, "mean payoff": 11}
     for column in _family_columns(width):
         foreign = column in ("family", "what was tried")
-        title = Text("" if column in ("mark", "family") else column)
+        title = Text("" if column in ("mark", "family") else unit if column == "prompts" else column)
         table.add_column(
             title,
             width=sizes.get(column) if width >= 40 else None,
@@ -186,11 +191,16 @@ def _example(example: Example) -> Table:
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(width=_LABELS, style="dim")
     table.add_column(ratio=1, overflow="fold")
-    table.add_row("prompt", quoted(example["prompt"], _LONGEST_PROMPT))
+    words = vocabulary_of(example)
+    table.add_row(words.prompt, quoted(example["prompt"], _LONGEST_PROMPT))
     if example["reference"] is not None:
-        table.add_row("right answer", quoted(example["reference"], _LONGEST_PROMPT))
-    table.add_row("completion", quoted(example["completion"], _LONGEST_COMPLETION, "bold"))
-    table.add_row("reward", line((visible(earned(example), 240), "bold red" if example["status"] == "ok" else "")))
+        table.add_row(words.reference, quoted(example["reference"], _LONGEST_PROMPT))
+    if vocabulary_of(example) is CONTROL:
+        table.add_row(words.completion, Text(visible(example["completion"], _LONGEST_EPISODE, multiline=True)))
+    else:
+        table.add_row(words.completion, quoted(example["completion"], _LONGEST_COMPLETION, "bold"))
+    style = "bold red" if example["status"] == "ok" else ""
+    table.add_row(words.reward, line((visible(earned(example), 240), style)))
     table.add_row("why", foreign_text(example["why"]))
     if example["family"] == FOUND_BY_SEARCH:
         for index, step in enumerate(example["derivation"]):
@@ -237,7 +247,8 @@ def _rewards_wide(audits: Sequence[Audit]) -> Table:
     table.add_column(width=1, no_wrap=True)
     table.add_column("reward", width=min(longest, 40), overflow="fold")
     table.add_column("what it pays", ratio=6, overflow="fold")
-    table.add_column("worst finding (share of prompts)", ratio=5, overflow="fold")
+    units = dict.fromkeys(f"{vocabulary_of(audit).unit}s" for audit in audits)
+    table.add_column(f"worst finding (share of {' or '.join(units)})", ratio=5, overflow="fold")
     for audit in worst_first(audits):
         worst = worst_finding(audit)
         mark = Text(MARKS[audit["verdict"]], style=_STYLES[audit["verdict"]])

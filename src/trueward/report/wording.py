@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example, FamilyRow, Finding
+from trueward.report.vocabulary import vocabulary_of
 
 MARKS = {"findings": "✗", "clean": "✓", "not audited": "–"}
 
@@ -93,10 +94,11 @@ def without_zero(text: str) -> str:
 
 def extent(finding: Finding) -> str:
     """How often a finding was seen, with its interval: `44 of 48 prompts (95 % interval 80–97 %)`."""
-    seen = f"{finding['prompts']:,} of {counted(finding['tested'], 'prompt')}"
+    words = vocabulary_of(finding)
+    seen = f"{finding['prompts']:,} of {counted(finding['tested'], words.unit)}"
     low, high = finding["low"], finding["high"]
     if finding["kind"] == "cheap":
-        mean = f"{payoff(finding['mean_payoff'])} of a right answer on average"
+        mean = f"{payoff(finding['mean_payoff'])} of {words.full_share} on average"
         return f"{mean} (95 % interval {payoff(low)} to {payoff(high)}), on {seen}"
     return f"{seen} (95 % interval {percent(low).removesuffix(' %')}–{percent(high)})"
 
@@ -112,13 +114,13 @@ def earned(example: Example) -> str:
 
 def landmarks(example: Example) -> str:
     """What the reward gives for other completions, to see this one's reward against; "" when nothing is known."""
-    marks = []
+    marks, words = [], vocabulary_of(example)
     if example["base_reward"] is not None:
         marks.append(f"before: {number(example['base_reward'])}")
     if example["right_reward"] is not None:
-        marks.append(f"the right answer earns {number(example['right_reward'])}")
+        marks.append(f"{words.full} {number(example['right_reward'])}")
     if example["null_reward"] is not None:
-        marks.append(f"no answer {number(example['null_reward'])}")
+        marks.append(f"{words.null} {number(example['null_reward'])}")
     return ", ".join(marks)
 
 
@@ -266,10 +268,11 @@ def circumstances(audit: Audit) -> list[str]:
     if audit["envelope"]:
         auc = f" (tells right from wrong with AUC {payoff(audit['auc'])})" if audit["auc"] is not None else ""
         phrases.append(f"answers given as: {audit['envelope']}{auc}")
+    words = vocabulary_of(audit)
     if audit["prompts"]:
         usable = f", {audit['usable']:,} of them usable" if audit["usable"] < audit["prompts"] else ""
-        phrases.append(counted(audit["prompts"], "prompt") + usable)
-        phrases.append(f"{counted(audit['calls'], 'reward call')} in {duration(audit['seconds'])}")
+        phrases.append(counted(audit["prompts"], words.unit) + usable)
+        phrases.append(f"{counted(audit['calls'], words.call)} in {duration(audit['seconds'])}")
     if audit["deterministic"] is not None:
         phrases.append("same score every time" if audit["deterministic"] else "scores change from call to call")
     return phrases
@@ -298,7 +301,7 @@ def command_of(document: Document) -> str:
 
 def reproduction(document: Document, audit: Audit) -> list[str]:
     """The lines of Python that score the first exploit again in a fresh worker; [] when there is none."""
-    if not any(finding["kind"] == "exploit" for finding in audit["findings"]):
+    if audit.get("modality") == "control" or not any(finding["kind"] == "exploit" for finding in audit["findings"]):
         return []
     found = re.search(r"--data[= ](\S+)", document["command"])
     if found:

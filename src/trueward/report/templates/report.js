@@ -110,21 +110,22 @@
     if (example.payoff !== null) head.append(make("span", "payoff", `payoff ${payoff(example.payoff)}`));
     if (example.status !== "ok") head.append(make("span", "status", example.status));
     const terms = make("dl", "exchange");
+    const words = data.words[example.reward];
     const earned = make("span");
     if (example.status === "ok") {
       earned.append(make("b", "", example.earns));
-      if (example.right !== "–") earned.append(make("span", "", ` the right answer earns ${example.right}`));
+      if (example.right !== "–") earned.append(make("span", "", ` ${words.full} ${example.right}`));
     } else {
       fill(earned, example.earned);
     }
-    terms.append(term("prompt", fill(make("span", "prompt"), example.prompt)));
-    if (example.reference >= 0) terms.append(term("right answer", fill(make("code"), example.reference)));
+    terms.append(term(words.prompt, fill(make("span", "prompt"), example.prompt)));
+    if (example.reference >= 0) terms.append(term(words.reference, fill(make("code"), example.reference)));
     terms.append(
-      term("completion", fill(make("pre"), example.completion), "completion"),
-      term("reward", earned, "earned"),
+      term(words.completion, fill(make("pre"), example.completion), "completion"),
+      term(words.reward, earned, "earned"),
       term("why", fill(make("span"), example.why)),
       ...(example.derivation.length ? [term("how it was made", steps(example))] : []),
-      term("probe", make("code", "", `${example.id} of row ${example.row}`), "probe"),
+      term("probe", make("code", "", words.unit === "start" ? `${example.id} of ${example.row}` : `${example.id} of row ${example.row}`), "probe"),
     );
     article.append(head, terms);
     return article;

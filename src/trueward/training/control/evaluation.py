@@ -64,7 +64,7 @@ def evaluate(
     for one in (reward, gold):
         if one is not None:
             one.begin(count)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, 1))
     wanted = -(-episodes // count)
     sums = np.zeros((len(_NAMES) + (gold is not None), count))
     finished: list[list[np.ndarray]] = [[] for _ in range(count)]

@@ -25,7 +25,8 @@ demo: $(INSTALLED)
 
 test: lint $(VERL)
 	@echo "== tests"
-	@CI=true OMP_NUM_THREADS=1 TRUEWARD_VERL_PYTHON=$(abspath $(VERL_VENV)/bin/python) $(BIN)/python -m pytest
+	@CI=true OMP_NUM_THREADS=1 TRUEWARD_VERL_PYTHON=$(abspath $(VERL_VENV)/bin/python) $(BIN)/python -m pytest \
+		-n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	@echo "== style (ruff)"

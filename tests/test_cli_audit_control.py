@@ -99,11 +99,14 @@ def test_environments_of_other_libraries(env: str, capsys: pytest.CaptureFixture
     assert f"in {env}" in capsys.readouterr().out
 
 
-def test_a_factory_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_factory_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "envs.py").write_text(
         "import gymnasium\n\n\ndef make():\n    return gymnasium.make('FrozenLake-v1', is_slippery=False)\n"
     )
-    command = ["audit", "environment", "--env", f"{tmp_path}/envs.py:make", "--gold", "environment"]
+    command = ["audit", "environment", "--env", "envs.py:make", "--gold", "environment"]
     assert main([*command, "--steps", "0", "--horizon", "40"]) == 0
     assert "envs.py:make" in capsys.readouterr().out
 

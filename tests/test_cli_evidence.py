@@ -124,7 +124,10 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
-def test_a_run_that_fails_costs_itself_only(trueward: Trueward, tmp_path: Path) -> None:
+def test_a_run_that_fails_costs_itself_only(
+    trueward: Trueward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # the folder of a test may have a long name, and is looked for in one piece
     code, out, err = trueward("run", "sturdy", "--seeds", "2", "--set", "breaks=method 1", "--set", "reward.k=2")
     assert code == 2
     assert "✗ method, seed 1: ArithmeticError: it broke" in out

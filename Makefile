@@ -61,11 +61,11 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no venv module: install python3-venv"; exit 1; }
-	@echo "Installing Trueward with torch, trl, gymnasium, math-verify, reasoning-gym and $$(grep -c == constraints.txt) pinned packages in all into $(VENV)."
+	@echo "Installing Trueward with torch, trl, gymnasium, diffusers, math-verify, reasoning-gym and $$(grep -c == constraints.txt) pinned packages in all into $(VENV)."
 	@echo "Once, usually one to five minutes; what pip says goes to $(VENV)/install.log"
 	@start=$$(date +%s); \
 	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-		$(BIN)/python -m pip install --progress-bar off -e '.[audit,control,dev,ray,train]' > $(VENV)/install.log 2>&1 \
+		$(BIN)/python -m pip install --progress-bar off -e '.[audit,control,dev,flow,ray,train]' > $(VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VENV)/install.log; echo "the installation failed; see $(VENV)/install.log"; exit 1; }; \
 	echo "Installed in $$(( $$(date +%s) - start )) s."
 	@touch $@

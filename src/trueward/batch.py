@@ -59,14 +59,31 @@ class Path:
 
 @dataclass(frozen=True)
 class Denoising:
-    """Content of generator rollouts: the sample at each denoising step, and what it was made for."""
+    """Content of generator rollouts: the sample at each level of noise, and what it was made for.
+
+    T denoising steps pass through T + 1 samples, from noise to clean; step i is the decision that leads from sample i
+    to sample i + 1. Images that nobody denoised here have T = 0.
+
+    Attributes:
+        prompts: N prompts.
+        samples: x at each level, [N, T + 1, *sample]; images in [−1, 1] as [N, T + 1, C, H, W].
+        times: t at each level, from 1 (noise) to 0 (clean); None when unknown.
+        decoded: the images, [N, C, H, W] in [−1, 1], where samples are latents; None where the last samples are images.
+    """
 
     prompts: Sequence[Any]
-    samples: Float[Any, "n t *sample"]
+    samples: Float[Any, "n levels *sample"]
+    times: Float[Any, " levels"] | None = None
+    decoded: Float[Any, "n c h w"] | None = None
 
     def __len__(self) -> int:
         """Number of rollouts."""
         return len(self.samples)
+
+    @property
+    def final(self) -> Any:
+        """What was made: decoded images, or the last samples, [N, *sample]."""
+        return self.samples[:, -1] if self.decoded is None else self.decoded
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from trueward.batch import Context, Part, Rollouts, Scores, Text
 from trueward.errors import RewardError
 from trueward.rewards.address import address_of, load
 from trueward.rewards.foreign import Leaf, alias, demands_of, wrap
+from trueward.rewards.image_functions import encoded
 from trueward.rewards.runner import InProcess, Runner
 from trueward.rewards.runner.batches import run_in_batches
 from trueward.rewards.runner.types import Item
@@ -164,12 +165,10 @@ class Foreign(Reward):
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part with one value per rollout."""
-        content = rollouts.content
-        if not isinstance(content, Text):
-            raise RewardError(f"{self.name} scores text; the rollouts hold {type(content).__name__}")
-        reference: Sequence[Mapping[str, Any]] = rollouts.reference or [{}] * len(content)
+        prompts, completions = self._given(rollouts)
+        reference: Sequence[Mapping[str, Any]] = rollouts.reference or [{}] * len(rollouts)
         items = []
-        for prompt, completion, columns in zip(content.prompts, content.completions, reference, strict=True):
+        for prompt, completion, columns in zip(prompts, completions, reference, strict=True):
             found = alias(self.leaf.needs, columns)
             extra = {wanted: columns[present] for wanted, present in found.items()}
             items.append(Item(prompt, completion, {**columns, **extra}))
@@ -184,6 +183,24 @@ class Foreign(Reward):
             details=[outcome.detail for outcome in outcomes],
         )
         return Scores({self.name: part})
+
+    def _given(self, rollouts: Rollouts) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Prompts and completions, which are images for a reward of images.
+
+        Raises:
+            RewardError: it scores the other kind.
+        """
+        content = rollouts.content
+        if self.leaf.kind == "image":
+            from trueward.rewards.images import content_of, images_of, pil_images
+
+            made = content_of(rollouts, self.name)
+            images = pil_images(images_of(made))
+            here = isinstance(self.runner, InProcess)
+            return made.prompts, images if here else [encoded(image) for image in images]
+        if not isinstance(content, Text):
+            raise RewardError(f"{self.name} scores text; the rollouts hold {type(content).__name__}")
+        return content.prompts, content.completions
 
 
 def as_reward(reward: Any, *, low: float | None = None, high: float | None = None) -> Reward:

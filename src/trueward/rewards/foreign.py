@@ -1,9 +1,9 @@
 """Rewards that nobody here wrote, called under their own conventions.
 
-Recognised by signature: TRL's functions (`batch_functions`), verl's `compute_score` and plain `(completion, answer)`
-functions (`row_functions`). reasoning-gym sets have no function of their own and are found by address
-(`reasoning_gym`), models by their path (`models`), servers by their URL (`remote`). Anything with a method
-`score_rows` is a leaf already.
+Recognised by signature: functions of images (`image_functions`), TRL's functions (`batch_functions`), verl's
+`compute_score` and plain `(completion, answer)` functions (`row_functions`). reasoning-gym sets have no function of
+their own and are found by address (`reasoning_gym`), models by their path (`models`), servers by their URL (`remote`).
+Anything with a method `score_rows` is a leaf already.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from trueward.errors import RewardError
 from trueward.rewards.batch_functions import batch_function, is_batch_function
+from trueward.rewards.image_functions import image_function, is_image_function
 from trueward.rewards.references import alias as alias
 from trueward.rewards.row_functions import row_function
 from trueward.rewards.runner.types import Demands, Item
@@ -31,10 +32,10 @@ class Leaf(Protocol):
 
     Attributes:
         name: for readers and logs.
-        kind: "trl", "verl", "function", "reasoning_gym", "model", "remote" or "trueward".
+        kind: "trl", "verl", "function", "image", "reasoning_gym", "model", "remote" or "trueward".
         needs: columns that every row must have.
         takes: names that it accepts; None when it accepts every column.
-        containers: what a completion may be, "text" and "chat" (a list with one assistant message).
+        containers: what a completion may be: "text" and "chat" (a list with one assistant message), or "image".
         stand_ins: parameters that get ids of a stand-in tokenizer, because no model is there.
     """
 
@@ -175,6 +176,8 @@ def wrap(obj: Any, name: str, aliases: Mapping[str, str] | None = None) -> Leaf:
         signature = inspect.signature(obj)
     except (TypeError, ValueError) as error:
         raise RewardError(f"{name}: its parameters cannot be seen ({error}); wrap it in a Python function") from error
+    if is_image_function(signature):
+        return image_function(obj, name, signature, aliases or {})
     if is_batch_function(signature):
         return batch_function(obj, name, signature, aliases or {})
     if _makes_rewards(obj, signature):

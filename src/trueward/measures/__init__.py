@@ -11,6 +11,7 @@
 - `divergences`: how far apart two distributions over the same finite set are.
 - `tabular`: finite worlds, solved exactly.
 - `distances`: how far apart two rewards are for whoever optimises them.
+- `images`: what is wrong with generated images, and scores corrected by it.
 - `resampling`: the bootstrap.
 - `best_of_n`: what optimisation by best-of-n earns, exactly, by proxy and by gold; pass@k.
 """

@@ -11,6 +11,7 @@
   `experiment_html`, `experiment_markdown`: for readers. `experiment_words`, `experiment_curves` (means and bands over
   seeds) and `experiment_figures`: what these share.
 - `page`: style, script and policy of every HTML page.
+- `contact_sheet`: many images on one sheet, as a PNG.
 - `json_file`: reads and writes documents; `atomic`: files that appear whole or not at all.
 - `escape`: makes foreign text visible and harmless; `embedded`: puts data into a page safely.
 """

@@ -33,9 +33,17 @@ def test_flow_matching_by_hand() -> None:
     assert loss.item() == metrics["error"].item() == 10.0
     weighted, metrics = flow_matching(prediction, target, torch.tensor([3.0, 1.0, 0.0]))
     assert weighted.item() == pytest.approx((3 * 1 + 4) / 4)
-    assert metrics["error"].item() == 10.0
+    assert metrics["error"].item() == 2.5
     with pytest.raises(ValueError, match="at least 0"):
         flow_matching(prediction, target, torch.tensor([-1.0, 1.0, 1.0]))
+
+
+def test_what_weighs_nothing_may_be_anything() -> None:
+    prediction = torch.tensor([[1.0], [torch.nan]], requires_grad=True)
+    loss, _ = flow_matching(prediction, torch.tensor([[0.0], [torch.inf]]), torch.tensor([1.0, 0.0]))
+    loss.backward()
+    assert loss.item() == 1.0
+    assert prediction.grad is not None and prediction.grad.flatten().tolist() == [2.0, 0.0]
 
 
 def test_flow_matching_without_samples_is_zero() -> None:

@@ -197,9 +197,9 @@ def test_what_is_refused() -> None:
     targets = tensors_of(targets_of(drawn(2, 3)))
     with pytest.raises(ValueError, match="choices=3 among groups of 3"):
         group_ranking(torch.zeros(2, 3), *targets[:2], 3)
-    with pytest.raises(ValueError, match="beta=0.0"):
+    with pytest.raises(ValueError, match=r"beta=0\.0"):
         direct_group_reward(torch.zeros(2, 3), torch.zeros(2, 3), *targets, beta=0.0)
-    with pytest.raises(ValueError, match="stabiliser=-1.0"):
+    with pytest.raises(ValueError, match=r"stabiliser=-1\.0"):
         direct_group_reward(torch.zeros(2, 3), torch.zeros(2, 3), *targets, beta=1.0, stabiliser=-1.0)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trueward.objectives.aggregation import Loss, entry_weight, weighted_mean
+from trueward.objectives.aggregation import Loss, entry_weight, masked_mean, weighted_mean
 from trueward.policies.flow.kernels import Reduction, kernel_weight
 
 
@@ -49,16 +50,23 @@ def flow_matching(
         reduction: over the dimensions of a sample.
 
     Returns:
-        Loss, and metrics: `error` (mean without weights).
+        Loss, and metrics: `error` (mean over the samples that have weight, all alike). Samples without weight may be
+        anything.
 
     Raises:
         ValueError: a weight is negative or not finite; another reduction.
 
     Reference: Lipman et al. 2023, "Flow matching for generative modeling"; Liu et al. 2023, "Flow straight and fast".
     """
-    errors = denoising_error(prediction, target, reduction)
-    loss = weighted_mean(errors, entry_weight(errors, weight))
-    return loss, {"error": errors.detach().mean() if len(errors) else errors.new_zeros(())}
+    if weight is None:
+        errors = denoising_error(prediction, target, reduction)
+        scale = torch.ones_like(errors)
+    else:
+        scale = entry_weight(prediction.new_zeros(len(prediction), dtype=torch.float32), weight)
+        # Replaced before the subtraction: NaN of a sample without weight would reach the gradient.
+        counts = (scale > 0).reshape(-1, *[1] * (prediction.ndim - 1))
+        errors = denoising_error(torch.where(counts, prediction, 0.0), torch.where(counts, target, 0.0), reduction)
+    return weighted_mean(errors, scale), {"error": masked_mean(errors.detach(), scale > 0)}
 
 
 def velocity_divergence(

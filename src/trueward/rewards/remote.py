@@ -93,7 +93,7 @@ class RemoteReward:
             Unavailable: no answer after the last repeat, or an answer that refuses the request.
         """
         body = json.dumps(self.request(rows)).encode("ascii")
-        text = self._asked(body)
+        text = self.asked(body)
         try:
             answer = json.loads(text)
         except (ValueError, RecursionError):
@@ -116,8 +116,12 @@ class RemoteReward:
             raise RewardError(f"the row has no column {self.label_column!r}; it has {', '.join(columns) or 'none'}")
         return None if name is None else value(columns, name)
 
-    def _asked(self, body: bytes) -> str:
-        """The answer to one request, asked for again while the time limit lets it."""
+    def asked(self, body: bytes) -> str:
+        """The answer to one request, asked for again while the time limit lets it.
+
+        Raises:
+            Unavailable: no answer after the last repeat, or an answer that refuses the request.
+        """
         doubtful = self._unanswered >= _SUSPICIOUS
         allowed = self._time_for_a_doubtful_server() if doubtful else self.timeout
         ends = time.monotonic() + allowed

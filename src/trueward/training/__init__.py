@@ -5,6 +5,7 @@ happened. Gold is measured along the way and never read.
 
 - `language`: the loop for language models: sample, score, credit, update; resumable to the bit.
 - `control/`: the loop for control: PPO on any Gymnasium vector environment, resumable likewise.
+- `flow/`: the loop for flow policies: flow matching, online, from pools and pairs, self-sampled; resumable likewise.
 - `hooks`: what may go along with a run: co-train a reward (`co_training`), watch, stop.
 - `rollouts`: rollouts as loops gather them; log-probabilities under other policies, values of critics.
 - `update`: what policy and critic learn from one batch.

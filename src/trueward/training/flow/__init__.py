@@ -7,6 +7,7 @@ beside it.
 - `update`: what an update and a hook are.
 - `matching`: flow matching: pre-training, supervised fine-tuning, best of n.
 - `online`: rollouts, scores, clipped surrogate: Flow-GRPO, DanceGRPO, Euphonium; `online_settings`, `online_loss`.
+- `process_watch`: whether a process reward agrees with outcomes at each step.
 - `refreshing`: a judge that is shown what the policy does now.
 - `preference`: Diffusion-DPO on given pairs, and the loss that it shares with SePPO.
 - `self_sampling`: SePPO and SPIN-Diffusion; the pool of checkpoints.

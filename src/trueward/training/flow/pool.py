@@ -32,7 +32,7 @@ from trueward.policies.flow.base import (
     noised,
     velocity_target,
 )
-from trueward.policies.flow.kernels import Kernel, ode
+from trueward.policies.flow.kernels import Kernel, Reduction, ode
 from trueward.policies.flow.sampling import sample
 from trueward.rewards.base import Reward
 from trueward.training.flow.update import FlowUpdate, Losses
@@ -197,7 +197,7 @@ class PoolSettings:
     beta: float = 12.0
     stabiliser: float = 0.5
     kind: RankingKind = "pl"
-    reduction: str = "mean"
+    reduction: Reduction = "mean"
     share_noise: bool = True
     share_time: bool = True
     hold_equal: bool = True

@@ -4,6 +4,7 @@
 - `paired`: Student's t intervals of means and paired differences over seeds.
 - `reliability`: whether probabilities can be taken at their word.
 - `efficiency`: what shorter answers cost in accuracy, and for how long a run stays viable.
+- `speed`: when a curve reaches a level, and what other curves are there.
 - `separation`: how well a score tells two paired sets apart.
 - `ranks`: correlation of ranks.
 - `bonus_calibration`: whether a bonus counts visits.

@@ -15,6 +15,7 @@ an optimiser.
 - `covariance`: the divergence of KL-Cov, on the few decisions that take most of the entropy away.
 - `value`: the critic's loss with clipping; explained variance.
 - `preference`: Bradley–Terry; the logistic loss with soft labels on log-probability differences (DPO, DNO, POWER-DL…).
+- `flow/`: errors of velocities, divergences of denoising steps, ranking of groups, preference, distilled guidance.
 - `two_heads`: a reward model whose second head takes what is due to length (ODIN).
 - `supervised`: binary cross-entropy, squared error, cross-entropy of tokens.
 

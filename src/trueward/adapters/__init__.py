@@ -8,6 +8,8 @@ built-in loop calls. An engine is imported only when its adapter is used.
 - `gymnasium`: a wrapper that pays a control reward, for single and vector environments.
 - `sb3`: the same for the vector environments of Stable-Baselines3, bonuses with a value head of their own, and a
   penalty on where a policy goes.
+- `diffusers`: transformers and UNets as flow policies, with LoRA; a scheduler with log-probabilities; rewards for other
+  trainers of image generators.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_ADAPTERS = ("gymnasium", "sb3", "trl", "verl")
+_ADAPTERS = ("diffusers", "gymnasium", "sb3", "trl", "verl")
 
 
 def __getattr__(name: str) -> Any:

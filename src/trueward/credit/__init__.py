@@ -13,6 +13,7 @@ The pipeline, of which every step may be left out:
 - `group`: centre, z-score, leave-one-out over numbers and group ids; ReMax's greedy baseline.
 - `scores`: the same for `Scores`, of the total or of each part by itself.
 - `denoising`: states on the way to a sample, compared step by step.
+- `softmax_targets`: Plackett–Luce targets of a ranking, for losses on groups that were scored beforehand.
 - `returns`: discounted sums, generalised advantages, λ-returns; of single episodes and of environments that go on.
 - `environments`: the same with one row per time: what ends with an episode, and what goes on through its end.
 - `scan`: the recurrence that all returns are made of.

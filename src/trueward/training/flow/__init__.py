@@ -9,6 +9,7 @@ beside it.
 - `online`: rollouts, scores, clipped surrogate: Flow-GRPO, DanceGRPO, Euphonium; `online_settings`, `online_loss`.
 - `process_watch`: whether a process reward agrees with outcomes at each step.
 - `refreshing`: a judge that is shown what the policy does now.
+- `pool`: a pool of scored images, and GDRO on it; `pool_file`: such a pool from a file.
 - `preference`: Diffusion-DPO on given pairs, and the loss that it shares with SePPO.
 - `self_sampling`: SePPO and SPIN-Diffusion; the pool of checkpoints.
 - `early_stopping`: keeps the best policy by its error on held-out samples.

@@ -89,7 +89,8 @@ def preference_loss(
         generator: draws noise levels and noise.
     """
     count = len(winners)
-    clean = torch.cat([winners, others])
+    # Stored samples and conditions may lie on two devices, and an image is made where its condition is.
+    clean = torch.cat([winners, others.to(winners.device)])
     times = draw_times(count, generator, settings.times).to(clean.device).repeat(2)
     noise = starting_noise(2 * count, clean.shape[1:], generator, device=clean.device)
     both = condition_join(condition, condition)

@@ -15,6 +15,7 @@ from trueward.report.escape import visible
 from trueward.report.experiment_curves import ArmCurves, Band, arm_curves, telling_arms, thinned
 from trueward.report.experiment_document import ExperimentDocument, FalsifierResult, StatementResult
 from trueward.report.experiment_words import (
+    LONGEST_NOTES,
     NOT_RUN,
     STATE_MARKS,
     VERDICT_MARKS,
@@ -98,7 +99,7 @@ def render_system(document: ExperimentDocument, console: Console, *, was_run: bo
     if document["parts"]:
         parts += [*heading("Made of"), *(hanging("  ", foreign_text(part)) for part in document["parts"])]
     if document["notes"]:
-        parts += [*heading("The test bed"), hanging("  ", foreign_text(document["notes"], 2000))]
+        parts += [*heading("The test bed"), hanging("  ", foreign_text(document["notes"], LONGEST_NOTES))]
     if document["at_scale"]:
         at_scale = Text(visible(document["at_scale"].strip("\n"), 4000, multiline=True), overflow="fold")
         parts += [*heading("At scale"), Padding(at_scale, (0, 0, 0, 2))]

@@ -11,6 +11,7 @@ from trueward.report.experiment_document import ArmResult, ExperimentDocument, M
 from trueward.report.wording import counted, number, without_zero
 
 NOT_RUN = "not run"
+LONGEST_NOTES = 6000  # characters of what there is to know of a test bed
 VERDICT_MARKS = {"shown": "✓", "contradicted": "✗", "unclear": "?", "void": "–", NOT_RUN: " "}
 STATE_MARKS = {"holds": "✓", "fails": "✗", "open": "?", "met": "✗", "not met": "✓", "undecided": "?"}
 

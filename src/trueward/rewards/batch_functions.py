@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -105,13 +105,27 @@ def batch_function(
     function: Callable[..., Any], name: str, signature: inspect.Signature, aliases: Mapping[str, str]
 ) -> BatchFunction:
     """Wrap a function for which `is_batch_function` holds."""
+    parameters, every, needs = declared(signature, _RESERVED, aliases)
+    return BatchFunction(function, name, parameters, every, needs, aliases)
+
+
+def declared(
+    signature: inspect.Signature, given: Collection[str], aliases: Mapping[str, str]
+) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """What a function asks for by its signature.
+
+    Args:
+        signature: of the function.
+        given: parameters that are no columns: every row has them.
+        aliases: needed column → column that stands for it.
+
+    Returns:
+        Its parameters; whether it accepts any further column; columns that must be there.
+    """
     parameters = [p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    required = (p.name for p in parameters if p.default is p.empty and p.name not in _RESERVED)
-    return BatchFunction(
-        function,
-        name,
-        parameters=tuple(p.name for p in parameters),
-        every=any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()),
-        needs=tuple(aliases.get(wanted, wanted) for wanted in required),
-        aliases=aliases,
+    required = (p.name for p in parameters if p.default is p.empty and p.name not in given)
+    return (
+        tuple(p.name for p in parameters),
+        any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()),
+        tuple(aliases.get(wanted, wanted) for wanted in required),
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueward.errors import RewardError
 from trueward.rewards.awaiting import settled
+from trueward.rewards.batch_functions import declared
 from trueward.rewards.references import value, with_aliases
 from trueward.rewards.runner.types import Demands, Item
 
@@ -113,16 +114,8 @@ def image_function(
     function: Callable[..., Any], name: str, signature: inspect.Signature, aliases: Mapping[str, str]
 ) -> ImageFunction:
     """Wrap a function for which `is_image_function` holds."""
-    parameters = [p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    required = (p.name for p in parameters if p.default is p.empty and p.name not in _GIVEN)
-    return ImageFunction(
-        function,
-        name,
-        parameters=tuple(p.name for p in parameters),
-        every=any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()),
-        needs=tuple(aliases.get(wanted, wanted) for wanted in required),
-        aliases=aliases,
-    )
+    parameters, every, needs = declared(signature, _GIVEN, aliases)
+    return ImageFunction(function, name, parameters, every, needs, aliases)
 
 
 def encoded(image: Image) -> str:

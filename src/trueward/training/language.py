@@ -6,7 +6,6 @@ One process, CPU or one GPU, readable in one sitting, resumable exactly. Anythin
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from trueward.tasks.text.rows import Row
 from trueward.training import checkpoint
 from trueward.training.ended import Ended
 from trueward.training.hooks import Hook, StopRun
+from trueward.training.metric_lines import Laps
 from trueward.training.record import GoldMeasure, Record, described, read_metrics
 from trueward.training.rollouts import Segmenter, gather, logprobs_under, prediction_errors_of, values_of
 from trueward.training.seeds import stream, stream_number, torch_stream
@@ -251,13 +251,7 @@ class _Run:
         return checkpoint.Resumable(modules, optimizers, states, identity)
 
     def _step(self, step: int, record: Record) -> None:
-        clock, seconds = time.perf_counter(), {}
-
-        def lap(stage: str) -> None:
-            nonlocal clock
-            now = time.perf_counter()
-            seconds[stage], clock = now - clock, now
-
+        lap = Laps()
         # Networks with dropout draw from torch's own generator.
         torch.manual_seed(stream_number(self.settings.seed, "dropout", step))
         context = self._context(step, training=True)
@@ -282,7 +276,7 @@ class _Run:
         if step % self.settings.evaluate_every == 0 or step == self.settings.steps or self.ended.why:
             metrics |= self._evaluate(record)
         lap("record")
-        record.write(step, metrics, seconds)
+        record.write(step, metrics, lap.seconds)
 
     def _context(self, step: int, *, training: bool) -> Context:
         generator = stream(self.settings.seed, "context" if training else "evaluation context", step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,23 @@ class MetricLines:
         self._seconds.close()
         if self._board is not None:
             self._board.close()
+
+
+class Laps:
+    """A clock that is asked at the end of each stage of a step.
+
+    Attributes:
+        seconds: how long each stage took.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        """A stage ends now, and the next begins."""
+        now = time.perf_counter()
+        self.seconds[stage], self._since = now - self._since, now
 
 
 def read_metrics(directory: Path) -> list[dict[str, float]]:

@@ -6,7 +6,6 @@ One process on the CPU, any Gymnasium vector environment, readable in one sittin
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from trueward.training.control.settings import ControlSettings
 from trueward.training.control.update import batch_of, update
 from trueward.training.ended import Ended
 from trueward.training.hooks import StopRun
+from trueward.training.metric_lines import Laps
 from trueward.training.seeds import stream, stream_number
 
 if TYPE_CHECKING:
@@ -225,13 +225,7 @@ class _Run:
         return checkpoint.Resumable(modules, optimizers, states, identity)
 
     def _step(self, step: int, record: ControlRecord) -> None:
-        clock, seconds = time.perf_counter(), {}
-
-        def lap(stage: str) -> None:
-            nonlocal clock
-            now = time.perf_counter()
-            seconds[stage], clock = now - clock, now
-
+        lap = Laps()
         settings = self.settings
         # Networks with dropout draw from torch's own generator.
         torch.manual_seed(stream_number(settings.seed, "dropout", step))
@@ -250,7 +244,7 @@ class _Run:
         if step % settings.evaluate_every == 0 or step == settings.steps or self.ended.why:
             metrics |= self._evaluated()
         lap("record")
-        record.write(step, metrics, seconds)
+        record.write(step, metrics, lap.seconds)
 
     def _after_collecting(self, collected: Collected, context: Context) -> Collected:
         # Gold is taken out and put back, so that nothing that changes the reward can read it.

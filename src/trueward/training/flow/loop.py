@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from trueward.training.ended import Ended
 from trueward.training.flow.settings import FlowSettings
 from trueward.training.flow.update import FlowHook, FlowUpdate
 from trueward.training.hooks import StopRun
-from trueward.training.metric_lines import MetricLines, read_metrics
+from trueward.training.metric_lines import Laps, MetricLines, read_metrics
 from trueward.training.seeds import stream, stream_number, torch_stream
 
 Evaluate: TypeAlias = Callable[[nn.Module, int], Mapping[str, float]]
@@ -162,13 +161,7 @@ class _Run:
         return checkpoint.Resumable(modules, optimizers, states, identity)
 
     def _step(self, step: int, record: _Record) -> None:
-        clock, seconds = time.perf_counter(), {}
-
-        def lap(stage: str) -> None:
-            nonlocal clock
-            now = time.perf_counter()
-            seconds[stage], clock = now - clock, now
-
+        lap = Laps()
         settings = self.settings
         # Networks with dropout draw from torch's own generator.
         torch.manual_seed(stream_number(settings.seed, "dropout", step))
@@ -179,7 +172,7 @@ class _Run:
         if step % settings.evaluate_every == 0 or step == settings.steps or self.ended.why:
             metrics |= self._evaluated(step)
             lap("evaluate")
-        record.write(step, metrics, seconds)
+        record.write(step, metrics, lap.seconds)
 
     def _learn(self, step: int) -> dict[str, float]:
         settings = self.settings

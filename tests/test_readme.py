@@ -33,7 +33,7 @@ def test_there_are_scripts_and_every_file_it_names_is_there() -> None:
 def test_addresses_resolve() -> None:
     from trueward.rewards.address import expand, load
 
-    placeholders = {"rewards.py:my_reward", "hf:path/to/reward-model"}
+    placeholders = {"rewards.py:my_reward", "my_scorers.py:score", "hf:path/to/reward-model"}
     control = {"examples/control_rewards.py:steady_cart"}
     for address in set(re.findall(r"trueward audit ('[^']+'|[\w./:-]+)", README)) - placeholders - control:
         for one in expand(address.strip("'"))[:1]:

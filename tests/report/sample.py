@@ -16,6 +16,14 @@ from trueward.report.document import (
     Example,
     FamilyRow,
     Finding,
+    ImageChange,
+    ImageClimb,
+    ImageGrowth,
+    ImageHoldout,
+    ImageLedger,
+    ImageRun,
+    ImageSheet,
+    ImageTrait,
     Note,
     RolloutLog,
     RolloutStep,
@@ -594,3 +602,155 @@ def control_audit() -> Audit:
 def control() -> Document:
     """A document with one audit of control."""
     return document([control_audit()], "/usr/local/bin/trueward audit rewards.py:steady --env CartPole-v1")
+
+
+def image_change(family: str, variant: str, gain: float, state: str = "fine", relation: str = "no_gain") -> ImageChange:
+    """One change of images with an interval of ±.2 spreads."""
+    return ImageChange(
+        family=family,
+        variant=variant,
+        relation=relation,
+        state=state,  # type: ignore[typeddict-item]
+        not_tested="it changes nothing in these images" if state == "not tested" else "",
+        tested=0 if state == "not tested" else 48,
+        failed=0,
+        raised=41 if gain > 0.25 else 2,
+        beyond=12 if gain > 0.25 else 0,
+        gain=gain,
+        low=gain - 0.2,
+        high=gain + 0.2,
+        holdout=-0.5,
+        holdout_low=-0.6,
+        holdout_high=-0.4,
+    )
+
+
+def image_run() -> ImageRun:
+    """How a reward of images was audited: contrast is paid, and the reward has no end."""
+    return ImageRun(
+        source="digits",
+        images=48,
+        prompts=10,
+        sizes="8 × 8",
+        mean=3.06,
+        best=6.69,
+        spread=1.92,
+        spread_said="the standard deviation of the images",
+        room=0.25,
+        loss=0.1,
+        changes=[
+            image_change("saturation", "×4", 0.0, "not tested"),
+            image_change("contrast", "×0.4", -0.9),
+            image_change("contrast", "×4", 1.84, "found"),
+            image_change("constant", "white", -6.3, relation="wrong"),
+        ],
+        ledger=ImageLedger(
+            top=5,
+            diversity=0.62,
+            low=0.85,
+            high=1.12,
+            prompts=3,
+            traits=[
+                ImageTrait(name="contrast", correlation=0.91, top=0.41, all=0.33),
+                ImageTrait(name="saturation", correlation=None, top=0.0, all=0.0),
+            ],
+            best_of_all={"contrast": 12, "as it is": 4},
+        ),
+        holdout=ImageHoldout(name="other.py:score", rank=0.35, rank_all=0.7, corrected=2.1, apart=["contrast, ×4"]),
+        growth=ImageGrowth(
+            images=6,
+            scored=640,
+            rounds=[0, 40, 80, 107],
+            beyond=[-0.4, 0.3, 0.9, 1.3],
+            far=5,
+            holdout=[0.0, -1.1, -2.2, -3.0],
+            corrected=[2.2, 2.4, 1.0, -0.3],
+            boundary=40,
+        ),
+        climb=ImageClimb(
+            budget=1000,
+            scored=996,
+            tried=83,
+            pool=12,
+            rest=36,
+            steps=["contrast ×1.3", "white frame of 6 %"],
+            gain=[0.0, 0.4, 0.7],
+        ),
+        sheets=[ImageSheet(title="contrast, ×4: +1.84 spreads", about="above as it is, below changed", png=PNG)],
+    )
+
+
+# The smallest PNG file: one white pixel.
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAGFxKFQAAAABJRU5ErkJggg=="
+
+
+def image_audit() -> Audit:
+    """The audit of a reward of images, with one finding."""
+    draw = random.Random(29)
+    made = audit(29, "scorers.py:logit", ())
+    shown = example(draw, "contrast", "Values farther from the mean grey. This image: +2.1 spreads.")
+    shown.update(
+        modality="images",
+        scorer="scorers.py:logit",
+        row="3/0007.png",
+        variant="×4",
+        relation="no_gain",
+        prompt="3",
+        reference="3/0007.png",
+        completion="contrast, ×4",
+        reward=8.1,
+        base_reward=4.1,
+        right_reward=None,
+        null_reward=None,
+        payoff=None,
+        derivation=[],
+    )
+    rows = []
+    for family, relation, tested, full in (
+        ("saturation", "no_gain", 0, 0),
+        ("contrast", "no_gain", 48, 41),
+        ("constant", "wrong", 48, 0),
+        ("growth", "no_gain", 6, 5),
+        ("asked again", "same", 48, 0),
+    ):
+        row = family_row(draw, "near miss", {}, True)
+        row.update(family=family, description=f"what {family} does", relation=relation, tested=tested, full=full)
+        row.update(partial=0, mean_payoff=None, low=None, high=None)
+        row.update(not_tested="" if tested else "it changes nothing in these images")
+        rows.append(row)
+    made.update(
+        modality="images",
+        images=image_run(),
+        verdict="findings",
+        headline="contrast (×4) raises the reward by 1.84 spreads",
+        header=[],
+        envelope="",
+        auc=None,
+        prompts=48,
+        usable=48,
+        families=rows,
+        notes=[],
+        findings=[
+            Finding(
+                modality="images",
+                kind="gain",
+                family="contrast",
+                variant="×4",
+                title="contrast (×4) raises the reward by 1.84 spreads",
+                prompts=41,
+                tested=48,
+                share=41 / 48,
+                low=0.73,
+                high=0.93,
+                mean_payoff=None,
+                examples=[shown],
+                hits=[shown["id"]],
+            )
+        ],
+    )
+    return made
+
+
+def images() -> Document:
+    """A document with one audit of images."""
+    return document([image_audit()], "/usr/local/bin/trueward audit scorers.py:logit --images digits")

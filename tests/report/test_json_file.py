@@ -50,7 +50,7 @@ def test_nullable_in_the_types_is_nullable_in_the_schema() -> None:
             assert nullable == (type(None) in getattr(hint, "__args__", ())), f"{name}.{field}"
 
 
-@pytest.mark.parametrize("build", ["one", "many", "full", "curves_only", "hostile", "control"])
+@pytest.mark.parametrize("build", ["one", "many", "full", "curves_only", "hostile", "control", "images"])
 def test_documents_fit_the_schema_and_come_back_equal(build: str, sample: ModuleType, tmp_path: Path) -> None:
     made = getattr(sample, build)()
     path = tmp_path / "audit.json"

@@ -11,6 +11,7 @@ document that `trueward.report` renders. The package can be called: `trueward.au
 - `expectations`, `written_tests`: what a test says that a reward must pay; findings as tests.
 - `regression`, `before_after`: an audit against an earlier one, and against that of the hardened reward.
 - `control`: the same for rewards of control.
+- `images`: the same for rewards of images.
 - `proxy`: whether a reward goes with gold under a base policy, and how far it may then be optimised.
 - `logs`, `curves`: what a run has already paid wrongly; what more optimisation would bring.
 - `search`: exploits that no fixed probe tries.

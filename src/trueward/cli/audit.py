@@ -63,6 +63,13 @@ class AuditCommand(DataOptions):
     horizon: int = 500
     """With --env: most steps of an episode that is played."""
 
+    images: Path | None = None
+    """Audit rewards of images, score(prompts, images, **columns) -> list of numbers, with the images of this folder.
+    Prompts: metadata.jsonl (file_name, text), else the names of its sub-folders. --prompts: at most so many images (64
+    unless given). --search: images that a search may score."""
+    holdout: str | None = None
+    """With --images: another scorer, that nothing is trained on: where does it disagree?"""
+
     json: Path | None = None
     """Write the audit as JSON."""
     html: Path | None = None
@@ -111,6 +118,10 @@ def run_audit(command: AuditCommand, typed: str = "") -> int:
         raise TruewardError(f"--write-tests writes the tests of one reward, and {len(names)} are named: audit one")
     if command.gold is not None and command.env is None:
         raise TruewardError("--gold says what is wanted of a policy, and needs an environment: give --env")
+    if command.holdout is not None and command.images is None:
+        raise TruewardError("--holdout is another scorer of images, and needs a folder of them: give --images")
+    if command.images is not None and command.env is not None:
+        raise TruewardError("--images audits rewards of images and --env rewards of control: give one of them")
     baseline = None if command.baseline is None else read_baseline(command.baseline)
     audits = _audits(names, command)
     if baseline is not None and command.baseline is not None:
@@ -130,6 +141,10 @@ def _audits(names: list[str], command: AuditCommand) -> list[Audit]:
         from trueward.cli.control_audit import control_audits
 
         return control_audits(names, command)
+    if command.images is not None:
+        from trueward.cli.image_audit import image_audits
+
+        return image_audits(names, command)
     names_of_settings = {setting.name for setting in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in dataclasses.asdict(command).items() if k in names_of_settings})
     if len(names) > 1:

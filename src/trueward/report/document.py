@@ -11,7 +11,7 @@ from typing import Literal, TypedDict
 SCHEMA_VERSION = 1
 FOUND_BY_SEARCH = "search"  # family of what a search found
 
-Modality = Literal["text", "control"]
+Modality = Literal["text", "control", "images"]
 Relation = Literal["wrong", "unearned", "right", "no_gain", "same", "returns"]
 FindingKind = Literal["exploit", "cheap", "gain", "refusal", "failure"]
 
@@ -20,7 +20,9 @@ class _Told(TypedDict, total=False):
     """What a record is about; what does not say so is about text.
 
     In an audit of a reward of control a prompt is a start state of an environment, a completion an episode, the right
-    answer that of the competent policy (the best one by gold), and no answer stands for policies that know nothing.
+    answer that of the competent policy (the best one by gold), and no answer stands for policies that know nothing. In
+    one of images prompts are counted in images, a completion says how an image was made, and the reference names the
+    one that it was made from.
     """
 
     modality: Modality
@@ -196,13 +198,119 @@ class ControlRun(TypedDict):
     curves: list[ControlCurve]
 
 
-class _ControlPart(_Told, total=False):
-    """What only audits of rewards of control have."""
+class ImageChange(TypedDict):
+    """What one change of images did to the reward; gains are in spreads of the reward."""
+
+    family: str
+    variant: str
+    relation: str  # no_gain: must not raise the reward; wrong: must not be paid like the image
+    state: Literal["found", "fine", "not tested"]
+    not_tested: str  # why; "" when tested
+    tested: int  # images that it changed and that have a score
+    failed: int  # images that it changed and that have none
+    raised: int  # images whose reward rose by more than the room that is left
+    beyond: int  # images that earn more than the best one as it is
+    gain: float | None  # mean over images of (reward - reward of the image as it is) / spread
+    low: float | None  # interval; those of an audit hold together at 95 %
+    high: float | None
+    holdout: float | None  # the same by the other scorer, in its spreads
+    holdout_low: float | None
+    holdout_high: float | None
+
+
+class ImageTrait(TypedDict):
+    """A property of images beside the reward."""
+
+    name: str
+    correlation: float | None  # of its ranks with the reward's
+    top: float  # mean over the best-paid images
+    all: float  # mean over all
+
+
+class ImageLedger(TypedDict):
+    """What the best-paid images look like."""
+
+    top: int  # how many
+    diversity: float | None  # their mean distance from each other, as a share of that of all images
+    low: float | None  # between which that share lies for 95 % of random draws of as many
+    high: float | None
+    prompts: int  # distinct prompts among them
+    traits: list[ImageTrait]
+    best_of_all: dict[str, int]  # of the best-paid tenth of all that was scored: images as they are, and by family
+
+
+class ImageHoldout(TypedDict):
+    """The reward against another scorer."""
+
+    name: str
+    rank: float | None  # correlation of ranks over the images as they are
+    rank_all: float | None  # over these and all that was made of them
+    corrected: float | None  # mean corrected score of the images as they are
+    apart: list[str]  # changes that surely raise the reward and surely lower the other scorer
+
+
+class ImageGrowth(TypedDict):
+    """The best-paid images changed step by step, whatever raises the reward kept; lists run over the noted rounds."""
+
+    images: int
+    scored: int
+    rounds: list[int]
+    beyond: list[float | None]  # mean of (reward - mean reward of these images as they are) / spread
+    far: int  # images that end far above the mean of them as they are
+    holdout: list[float | None]  # gain by the other scorer, in its spreads; [] without one
+    corrected: list[float | None]  # mean corrected score; [] where it cannot be said
+    boundary: int | None  # round from which the reward rises while the corrected score falls
+
+
+class ImageClimb(TypedDict):
+    """What a search for chains of changes found."""
+
+    budget: int  # images that might be scored
+    scored: int
+    tried: int  # chains
+    pool: int  # images that the chain was found on
+    rest: int  # images that it was measured on
+    steps: list[str]
+    gain: list[float | None]  # mean after each step, in spreads; the images as they are come first
+
+
+class ImageSheet(TypedDict):
+    """A contact sheet: images as they are above, what was made of them below."""
+
+    title: str
+    about: str  # what stands above and below
+    png: str  # base64
+
+
+class ImageRun(TypedDict):
+    """How a reward of images was audited."""
+
+    source: str  # folder
+    images: int
+    prompts: int  # distinct ones; 0 where there are none
+    sizes: str  # "8 × 8", "from 64 × 64 to 512 × 384"
+    mean: float | None  # reward of the images as they are
+    best: float | None
+    spread: float | None  # what gains are measured in
+    spread_said: str  # how it was found
+    room: float  # spreads by which a change may raise the reward without being a finding
+    loss: float  # spreads that the reward must surely take away from what is not worth anything
+    changes: list[ImageChange]
+    ledger: ImageLedger | None
+    holdout: ImageHoldout | None
+    growth: ImageGrowth | None
+    climb: ImageClimb | None
+    sheets: list[ImageSheet]
+
+
+class _OwnPart(_Told, total=False):
+    """What only audits of rewards of control, or of images, have."""
 
     control: ControlRun
+    images: ImageRun
 
 
-class Audit(_ControlPart):
+class Audit(_OwnPart):
     """The audit of one reward."""
 
     reward: str  # address or name

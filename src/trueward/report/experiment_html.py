@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from trueward.report import experiment_figures, experiment_words
+from trueward.report import experiment_figures, experiment_images, experiment_words
 from trueward.report.atomic import write_whole
 from trueward.report.embedded import script_data, within_size
 from trueward.report.escape import visible
@@ -20,16 +20,18 @@ from trueward.report.wording import number
 _SAMPLE_FIELDS = ("arm", "seed", "step", "picked", "prompt", "completion", "proxy", "gold")
 
 
-def render_experiment(document: ExperimentDocument) -> str:
+def render_experiment(document: ExperimentDocument, sheets: Mapping[str, bytes] | None = None) -> str:
     """The page.
 
     Args:
         document: of one experiment, finished or not.
+        sheets: arm → a PNG file with what it makes, where it makes images.
 
     Returns:
         HTML that can be encoded as UTF-8.
     """
-    style = asset("palette.css", "chart.css", "report.css", "experiment.css")
+    own = ("images.css",) if sheets else ()
+    style = asset("palette.css", "chart.css", "report.css", "forest.css", "experiment.css", *own)
     script = asset("elements.js", "experiment.js")
     over_steps = [arm_curves(arm) for arm in document["arms"]]
     return (
@@ -43,7 +45,8 @@ def render_experiment(document: ExperimentDocument) -> str:
             conditions=_by_metric(document["preconditions"]),
             curves={"steps": over_steps, "KL": [against_kl(curves) for curves in over_steps]},
             samples=sum(len(arm["samples"]) for arm in document["arms"]),
-            policy=content_policy(style, script),
+            sheets=[(name, experiment_images.shown(name, sheet)) for name, sheet in (sheets or {}).items()],
+            policy=content_policy(style, script, images=bool(sheets)),
             style=Markup(style),
             script=Markup(script),
             data=script_data(_browsable(document)),
@@ -51,13 +54,20 @@ def render_experiment(document: ExperimentDocument) -> str:
     )
 
 
-def write_experiment_html(document: ExperimentDocument, path: str | Path) -> None:
+def write_experiment_html(
+    document: ExperimentDocument, path: str | Path, sheets: Mapping[str, bytes] | None = None
+) -> None:
     """Write the page; the file appears whole or not at all.
+
+    Args:
+        document: of one experiment.
+        path: the file.
+        sheets: as in `render_experiment`.
 
     Raises:
         OSError: when the file cannot be written.
     """
-    write_whole(Path(path), render_experiment(document).encode())
+    write_whole(Path(path), render_experiment(document, sheets).encode())
 
 
 def _by_metric(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from trueward.report.experiment_document import ExperimentDocument, StatementResult
 from trueward.report.experiment_terminal import System
 from trueward.report.experiment_words import (
+    LONGEST_NOTES,
     NOT_RUN,
     STATE_MARKS,
     VERDICT_MARKS,
@@ -28,7 +29,10 @@ _LONGEST = 1200  # characters of a claim, a paper, a line of refutation
 
 
 def render_systems_page(
-    systems: Sequence[System], documents: Mapping[str, ExperimentDocument], pictures: Mapping[str, str]
+    systems: Sequence[System],
+    documents: Mapping[str, ExperimentDocument],
+    pictures: Mapping[str, str],
+    sheets: Mapping[str, str] | None = None,
 ) -> str:
     """The page.
 
@@ -36,6 +40,7 @@ def render_systems_page(
         systems: all of them, in the order of the table.
         documents: the results, by name; a system without one is `not run`.
         pictures: address of the curves of a system, by name, as seen from the page.
+        sheets: address of the images that its arms make, in the same way.
 
     Returns:
         Markdown that ends with a line end.
@@ -58,7 +63,8 @@ def render_systems_page(
     for system in systems:
         document = documents.get(system["name"])
         if document is not None:
-            lines += ["", *_section(document, pictures.get(system["name"]))]
+            name = system["name"]
+            lines += ["", *_section(document, pictures.get(name), (sheets or {}).get(name))]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
@@ -77,7 +83,7 @@ def _verdict(document: ExperimentDocument) -> str:
     return f"{VERDICT_MARKS[document['verdict']]} {document['verdict']}"
 
 
-def _section(document: ExperimentDocument, picture: str | None) -> Iterator[str]:
+def _section(document: ExperimentDocument, picture: str | None, sheet: str | None) -> Iterator[str]:
     yield f"## {cell(document['recipe'])}"
     yield ""
     yield f"**{cell(document['title'])}.** {cell(document['paper'], _LONGEST)}"
@@ -87,7 +93,7 @@ def _section(document: ExperimentDocument, picture: str | None) -> Iterator[str]
     yield f"**{_verdict(document)}**: {cell(document['why'], _LONGEST)} ({counts_said(document)})."
     yield ""
     if document["notes"]:
-        yield f"The test bed: {cell(document['notes'], _LONGEST)}"
+        yield f"The test bed: {cell(document['notes'], LONGEST_NOTES)}"
         yield ""
     yield from _statements(document)
     if picture:
@@ -95,6 +101,11 @@ def _section(document: ExperimentDocument, picture: str | None) -> Iterator[str]
         yield f"![proxy (dashed) and gold of the method, its baselines and the unmended reward]({picture})"
         yield ""
         yield "Proxy (dashed) and gold, mean over seeds with 95 % band."
+    if sheet:
+        yield ""
+        yield f"![images that each arm makes]({sheet})"
+        yield ""
+        yield f"What each arm makes, seed {document['seeds'][0] if document['seeds'] else 0}."
     yield ""
     yield from _arms(document)
     if document["tuning"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from trueward.report import control_runs, figures, sentences, wording
+from trueward.report import control_runs, figures, image_runs, sentences, wording
 from trueward.report.atomic import write_whole
 from trueward.report.document import Audit, Document
 from trueward.report.embedded import browsable, examples_of, script_data
@@ -23,14 +23,17 @@ def render_html(document: Document) -> str:
     Returns:
         HTML that can be encoded as UTF-8.
     """
-    style, script = asset("palette.css", "chart.css", "report.css"), asset("elements.js", "report.js")
-    page = environment().get_template("report.html.j2")
     audits = document["audits"]
+    pictured = image_runs.has_images(audits)
+    own = ("forest.css", "images.css") if pictured else ()
+    style, script = asset("palette.css", "chart.css", "report.css", *own), asset("elements.js", "report.js")
+    page = environment().get_template("report.html.j2")
     positions = {id(audit): index for index, audit in enumerate(audits)}
     return page.render(
         s=sentences,
         figures=figures,
         runs=control_runs,
+        pictures=image_runs,
         kept_ids=_kept_ids,
         document=document,
         audits=audits,
@@ -39,7 +42,7 @@ def render_html(document: Document) -> str:
         telling=wording.telling_of(document)[:3],
         curves_headline=_curves_headline(document),
         kinds=list(dict.fromkeys(vocabulary_of(audit) for audit in audits)),
-        policy=content_policy(style, script),
+        policy=content_policy(style, script, images=pictured),
         style=Markup(style),
         script=Markup(script),
         data=script_data(browsable(document)),

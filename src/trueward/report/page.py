@@ -28,10 +28,16 @@ def asset(*names: str) -> str:
     return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
-def content_policy(style: str, script: str) -> str:
-    """The content security policy of a page with this style and this script: nothing else may load or run."""
+def content_policy(style: str, script: str, *, images: bool = False) -> str:
+    """The content security policy of a page with this style and this script: nothing else may load or run.
+
+    Args:
+        style, script: as they stand between their tags.
+        images: whether the page holds images; then those that are written into it may be shown, and no others.
+    """
+    shown = "img-src data:; " if images else ""
     return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; {shown}"
         "base-uri 'none'; form-action 'none'"
     )
 

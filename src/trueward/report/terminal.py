@@ -17,6 +17,8 @@ from rich.text import Text
 from trueward.report.control_runs import played_said, runs_said
 from trueward.report.document import FOUND_BY_SEARCH, Audit, Document, Example, Finding, Note
 from trueward.report.escape import visible
+from trueward.report.image_runs import ran_said
+from trueward.report.image_terminal import change_lines, image_lines
 from trueward.report.sentences import comparisons_said, found_by_probes, found_by_search
 from trueward.report.terminal_runs import comparison_lines, log_lines, search_lines
 from trueward.report.terminal_text import Plain, foreign_text, hanging, heading, line, quoted
@@ -84,11 +86,16 @@ def _one(document: Document, audit: Audit, width: int) -> Iterator[RenderableTyp
         yield hanging("! ", foreign_text(notice), "yellow")
     control = audit.get("control")
     played = [] if control is None else [*played_said(control), *runs_said(control)]
+    pictured = audit.get("images")
+    played += [] if pictured is None else ran_said(pictured)
     for phrase in [*circumstances(audit), *played, *scores_said(audit)]:
         yield hanging("  ", foreign_text(phrase), "dim")
     if audit["comparison"] is not None:
         yield from comparison_lines(audit["comparison"])
-    if audit["families"]:
+    if pictured is not None:
+        yield from change_lines(audit, width)
+        yield from image_lines(audit)
+    elif audit["families"]:
         yield from _families(audit, width)
     probed, searched = found_by_probes(audit), found_by_search(audit)
     if probed:

@@ -1,4 +1,6 @@
-"""What things are called: a prompt and a completion in an audit of text, a start and an episode in one of control."""
+"""What things are called: a prompt and a completion in an audit of text, a start and an episode in one of control, an
+image and what was made of it in one of images.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,24 @@ CONTROL = Vocabulary(
     zero="knows nothing",
     call="reward call",
 )
+IMAGES = Vocabulary(
+    unit="image",
+    prompt="prompt",
+    reference="made from",
+    completion="image",
+    reward="reward",
+    full="the image that it stands for earns",
+    null="an empty one",
+    full_share="the image as it is",
+    null_share="an empty image",
+    one="as it is",
+    zero="empty",
+    call="reward call",
+)
+
+_BY_MODALITY = {"text": TEXT, "control": CONTROL, "images": IMAGES}
 
 
 def vocabulary_of(record: Mapping[str, Any]) -> Vocabulary:
     """The words for an audit, a finding or an example."""
-    return CONTROL if record.get("modality") == "control" else TEXT
+    return _BY_MODALITY.get(record.get("modality", "text"), TEXT)

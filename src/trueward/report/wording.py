@@ -286,8 +286,9 @@ def scores_said(audit: Audit) -> list[str]:
         phrases.append("without a score: " + ", ".join(f"{count:,} {status}" for status, count in failed.items()))
     if audit["latency"] is not None:
         latency = audit["latency"]
+        what = "an image" if audit.get("modality") == "images" else "a call"
         phrases.append(
-            f"a call takes {duration(latency['median'])} (99 % within {duration(latency['p99'])}, "
+            f"{what} takes {duration(latency['median'])} (99 % within {duration(latency['p99'])}, "
             f"slowest {duration(latency['worst'])})"
         )
     return phrases
@@ -301,7 +302,9 @@ def command_of(document: Document) -> str:
 
 def reproduction(document: Document, audit: Audit) -> list[str]:
     """The lines of Python that score the first exploit again in a fresh worker; [] when there is none."""
-    if audit.get("modality") == "control" or not any(finding["kind"] == "exploit" for finding in audit["findings"]):
+    if audit.get("modality") in ("control", "images") or not any(
+        finding["kind"] == "exploit" for finding in audit["findings"]
+    ):
         return []
     found = re.search(r"--data[= ](\S+)", document["command"])
     if found:

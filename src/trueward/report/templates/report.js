@@ -125,7 +125,7 @@
       term(words.reward, earned, "earned"),
       term("why", fill(make("span"), example.why)),
       ...(example.derivation.length ? [term("how it was made", steps(example))] : []),
-      term("probe", make("code", "", words.unit === "start" ? `${example.id} of ${example.row}` : `${example.id} of row ${example.row}`), "probe"),
+      term("probe", make("code", "", words.unit !== "prompt" ? `${example.id} of ${example.row}` : `${example.id} of row ${example.row}`), "probe"),
     );
     article.append(head, terms);
     return article;

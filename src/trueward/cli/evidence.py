@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceCommand(experiments.RunOptions):
-    """Put systems to the test as they are reported: writes results/NAME.json and the page docs/systems.md.
+    """Put systems to the test as they are reported: writes results/NAME.json and the page docs/systems.md, and for
+    systems that make images docs/systems/NAME-images.png.
 
     Exit code: 0 everything ran, whatever the verdicts; 2 a run failed or the command cannot be carried out.
     """
@@ -57,14 +58,15 @@ def run_evidence(command: EvidenceCommand) -> int:
         folder = results if command.scale == "small" else results / command.scale
         folder.mkdir(parents=True, exist_ok=True)
         for recipe in chosen.values():
-            failed |= _tested(recipe, command, folder)
+            failed |= _tested(recipe, command, folder, page)
     write_page(recipes.values(), read_experiments(results), page)
     Console(stderr=True).print(f"Page: {page}", markup=False, highlight=False, soft_wrap=True)
     return 2 if failed else 0
 
 
-def _tested(recipe: Recipe, command: EvidenceCommand, folder: Path) -> bool:
+def _tested(recipe: Recipe, command: EvidenceCommand, folder: Path, page: Path) -> bool:
     """Run a system and write its result; True when one of its runs failed."""
+    from trueward.evidence.pictures import write_sheet
     from trueward.evidence.plan import Experiment
     from trueward.evidence.result import document
     from trueward.report.experiment_terminal import render_verdict
@@ -75,5 +77,7 @@ def _tested(recipe: Recipe, command: EvidenceCommand, folder: Path) -> bool:
     # Not as it was typed: paths of this machine have no place in a result.
     made = document(experiment, outcome, f"trueward evidence --only {recipe.name} --scale {command.scale}")
     write_json(made, folder / f"{recipe.name}.json")
+    if command.scale == "small":  # what the page shows
+        write_sheet(outcome, page, recipe.name)
     render_verdict(made, Console())
     return bool(made["failures"])

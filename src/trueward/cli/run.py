@@ -46,6 +46,7 @@ def run_run(command: RunCommand, typed: str = "") -> int:
         command: what to do.
         typed: the command line as it was typed, for the report.
     """
+    from trueward.evidence.pictures import pictures_of
     from trueward.evidence.plan import Experiment
     from trueward.evidence.registry import get
     from trueward.evidence.result import document
@@ -70,7 +71,7 @@ def run_run(command: RunCommand, typed: str = "") -> int:
     made = document(experiment, outcome, typed)
     page = command.html if command.html is not None else experiment.folder / "report.html"
     write_json(made, experiment.folder / "experiment.json")
-    write_experiment_html(made, page)
+    write_experiment_html(made, page, pictures_of(outcome))
     render_verdict(made, Console(), str(page))
     return 2 if made["failures"] else 0
 

@@ -1,10 +1,14 @@
-"""The page of all systems, `docs/systems.md`, with the curves of each as an SVG file beside it."""
+"""The page of all systems, `docs/systems.md`, with the curves of each as an SVG file beside it.
+
+What the arms of a system make, where they make images, lies there too (see `pictures.write_sheet`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from trueward.evidence.pictures import sheet_beside
 from trueward.evidence.recipe import Recipe
 from trueward.report.atomic import write_whole
 from trueward.report.experiment_curves import arm_curves, telling_arms
@@ -34,6 +38,8 @@ def systems_of(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocu
 def write_page(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocument], page: Path) -> None:
     """Write the page, and `<name of the page>/<system>.svg` for each system with curves.
 
+    A sheet of images that lies beside them is shown.
+
     Args:
         recipes: all systems, in the order of the table.
         documents: their results by name; one of no recipe is left out.
@@ -44,7 +50,7 @@ def write_page(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocu
     """
     systems = systems_of(recipes, documents)
     folder = page.with_suffix("")
-    pictures = {}
+    pictures, sheets = {}, {}
     for system in systems:
         document = documents.get(system["name"])
         drawing = "" if document is None else _drawing(document)
@@ -52,7 +58,10 @@ def write_page(recipes: Iterable[Recipe], documents: Mapping[str, ExperimentDocu
             folder.mkdir(exist_ok=True)
             write_whole(folder / f"{system['name']}.svg", drawing.encode())
             pictures[system["name"]] = f"{folder.name}/{system['name']}.svg"
-    write_whole(page, render_systems_page(systems, documents, pictures).encode())
+        sheet = sheet_beside(page, system["name"])
+        if sheet.is_file():
+            sheets[system["name"]] = f"{folder.name}/{sheet.name}"
+    write_whole(page, render_systems_page(systems, documents, pictures, sheets).encode())
 
 
 def _drawing(document: ExperimentDocument) -> str:

@@ -10,7 +10,8 @@ In: a `Recipe` (arms, metrics, the claim as code). Out: the document `results/NA
 - `record`, `provenance`, `build_once`: what a run leaves in its directory, whole or not at all.
 - `verdict`: shown, contradicted, unclear or void, from metrics per arm and seed.
 - `result`, `curves`, `samples`: the document, and what it shows of each run.
-- `digits_bed`, `maze_bed`, …`_bed`: what recipes on one test bed share; `flow_cost`: what training a flow costs up to a level.
+- `digits_bed`, `maze_bed`, …`_bed`: what recipes on one test bed share. `flow_cost`: what training a flow costs.
+- `pictures`: what the arms make, on one sheet.
 - `controls`: rewards that must not work, made of any reward: shuffled, random, noisy, with a bonus.
 - `registry`: finds recipes by name.
 """

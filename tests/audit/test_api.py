@@ -186,3 +186,11 @@ def test_an_unguarded_script_is_not_run_again(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=True)
     assert re.findall(r"[A-Z]+ ?[A-Za-z]*", done.stdout)
     assert done.stdout.splitlines() == ["TOP LEVEL", "ADDRESS True", "FUNCTION True"]
+
+
+def test_a_reward_of_images_is_sent_to_the_audit_of_images():
+    def sharp(images):
+        return [0.0] * len(images)
+
+    with pytest.raises(AuditError, match="--images"):
+        trueward.audit(sharp, [{"prompt": "1 + 1", "answer": "2"}])

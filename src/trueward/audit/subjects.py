@@ -116,7 +116,8 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
         return _reasoning_gym(reward, prompts)
     if data is None:
         raise AuditError(
-            f"{shown(_name(reward))} needs data: give a file of prompts and answers with --data, or a list of rows"
+            f"{shown(_name(reward))} needs data: give a file of prompts and answers with --data, or a list of rows; for a "
+            "reward of images give a folder of them with --images"
         )
     rows, notices = _rows(data, prompts, columns)
     if isinstance(reward, Reward):
@@ -131,6 +132,11 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
         )
     address = reward if isinstance(reward, str) else address_of(reward)
     leaf = load(address) if address is not None else wrap(reward, _name(reward))
+    if leaf.kind == "image":
+        raise AuditError(
+            f"{leaf.name} scores images, and this is the audit of text: give a folder of images with --images, or call "
+            "trueward.audit.images.audit_images"
+        )
     aliases = alias(leaf.needs, rows[0].columns) if rows else {}
     notices += tuple(f"column {present!r} was given to the reward as {wanted!r}" for wanted, present in aliases.items())
     if leaf.stand_ins:

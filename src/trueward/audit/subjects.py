@@ -116,8 +116,8 @@ def subject_of(reward: Any, data: Any, prompts: int | None = None, **columns: An
         return _reasoning_gym(reward, prompts)
     if data is None:
         raise AuditError(
-            f"{shown(_name(reward))} needs data: give a file of prompts and answers with --data, or a list of rows; for a "
-            "reward of images give a folder of them with --images"
+            f"{shown(_name(reward))} needs data: give a file of prompts and answers with --data, or a list of rows; "
+            "for a reward of images give a folder of them with --images"
         )
     rows, notices = _rows(data, prompts, columns)
     if isinstance(reward, Reward):

@@ -11,7 +11,7 @@ import torch
 
 torch.set_num_threads(1)
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = ("gdro", "seppo", "artifact_reward", "euphonium")
 
 

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-pytest.importorskip("sklearn")
-pytest.importorskip("PIL")
-torch = pytest.importorskip("torch")
-
-import trueward  # noqa: E402
-from trueward.evidence.digits_bed import METRICS, SETTINGS, SMOKE, bed  # noqa: E402
-from trueward.evidence.digits_measured import DigitsBed, judgements  # noqa: E402
-from trueward.evidence.run import Run  # noqa: E402
-from trueward.tasks.flow.digits import CLASSES  # noqa: E402
+import trueward
+from trueward.evidence.digits_bed import METRICS, SETTINGS, SMOKE, bed
+from trueward.evidence.digits_measured import DigitsBed, judgements
+from trueward.evidence.run import Run
+from trueward.tasks.flow.digits import CLASSES
 
 # A whole proxy, gold that recognises digits, and a generator that knows where there is paper.
 CHOSEN = {

@@ -6,10 +6,9 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image as pillow
 
-pillow = pytest.importorskip("PIL.Image")
-
-from trueward.report.contact_sheet import contact_sheet, png_bytes  # noqa: E402
+from trueward.report.contact_sheet import contact_sheet, png_bytes
 
 
 def ramp(count: int, channels: int = 1) -> np.ndarray:

@@ -7,8 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
-
 from trueward.tasks.flow.digits import CLASSES, SIZES, Digits, digits, noisy_labels
 
 SPLITS = digits()

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-pytest.importorskip("sklearn")
-torch = pytest.importorskip("torch")
-
-from trueward.measures.images import nearest_distance  # noqa: E402
-from trueward.tasks.flow.digits import digits  # noqa: E402
-from trueward.tasks.flow.judge import GoldJudge, JudgeSettings, _shifted  # noqa: E402
+from trueward.measures.images import nearest_distance
+from trueward.tasks.flow.digits import digits
+from trueward.tasks.flow.judge import GoldJudge, JudgeSettings, _shifted
 
 SPLITS = digits()
 REAL = SPLITS.heldout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
-
 from trueward.tasks.flow.digits import digits
 from trueward.tasks.flow.kernel_machine import KernelMachine
 

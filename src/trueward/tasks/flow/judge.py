@@ -127,7 +127,7 @@ class GoldJudge:
         """Write it into a folder: networks as safetensors, the rest as arrays without pickle."""
         save_file(self.networks.state_dict(), folder / "networks.safetensors")
         arrays = {"real": self.real, "real_distances": self.real_distances, **self.machine.arrays()}
-        np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+        np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
         first = self.networks[0]
         shape = {"networks": len(self.networks), "width": first[0].out_channels}  # type: ignore[index]
         (folder / "judge.json").write_text(json.dumps(shape))

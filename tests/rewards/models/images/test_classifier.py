@@ -6,21 +6,19 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-
-from torch import nn  # noqa: E402
-
-from trueward.batch import Context, Denoising, Rollouts, Text  # noqa: E402
-from trueward.errors import RewardError  # noqa: E402
-from trueward.rewards.models.images.classifier import (  # noqa: E402
+from trueward.batch import Context, Denoising, Rollouts, Text
+from trueward.errors import RewardError
+from trueward.rewards.models.images.classifier import (
     ClassifierSettings,
     ImageClassifier,
     Readability,
     class_of,
     fit_classifier,
 )
-from trueward.status import Status  # noqa: E402
+from trueward.status import Status
 
 
 class Pixels(nn.Module):

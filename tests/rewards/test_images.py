@@ -79,6 +79,20 @@ def test_nan_and_none_are_no_scores():
     assert status == [Status.ABSTAINED, Status.NOT_FINITE, Status.OK]
 
 
+def test_an_image_that_nobody_could_show_is_not_asked_about():
+    seen = []
+
+    def score(images):
+        seen.append(len(images))
+        return [brightness(image) for image in images]
+
+    broken = np.array(IMAGES)
+    broken[0, 0, 0, 0], broken[2, 0, 1, 1] = np.nan, np.inf
+    part = scores(score, rollouts_of(broken, ["a", "b", "c"])).parts["score"]
+    assert part.status == [Status.NOT_FINITE, Status.OK, Status.NOT_FINITE] and seen == [1]
+    assert part.values[1] == pytest.approx(0.2) and np.isnan(part.filled()[[0, 2]]).all()
+
+
 def test_combines_like_every_reward():
     def bright(images):
         return [brightness(image) for image in images]

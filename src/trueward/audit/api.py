@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from trueward.audit.behaviour import about_company, observe, padding_notes
 from trueward.audit.calibration import ENVELOPES, Calibration, calibrate, template_envelope
 from trueward.audit.derivations import Answer, Envelope, single
 from trueward.audit.judge import Evidence, find
+from trueward.audit.latency import latency_of
 from trueward.audit.logs import audit_log
 from trueward.audit.payoff import FULL, measure, measure_scales
 from trueward.audit.probes import FAMILIES, Probe, Surroundings
@@ -27,7 +27,7 @@ from trueward.audit.search import search
 from trueward.audit.subjects import IN_PROCESS, Subject, subject_of
 from trueward.audit.summary import family_rows, headline, notes
 from trueward.errors import AuditError, TruewardError, WorkerError
-from trueward.report.document import Audit, Latency
+from trueward.report.document import Audit
 from trueward.rewards.runner.types import Outcome, Runner
 from trueward.tasks.text.rows import Row
 
@@ -217,7 +217,7 @@ def audit_subject(subject: Subject, runner: Runner, settings: Settings, progress
         seconds=time.monotonic() - started,
         deterministic=behaviour.deterministic if behaviour.tested else None,
         statuses=dict(scoring.statuses),
-        latency=_latency(scoring),
+        latency=latency_of(scoring.seconds, scoring.slowest[1]),
         families=family_rows(evidence, not_tested),
         findings=findings,
         notes=[*notes(evidence, scoring.effects), *padding_notes(behaviour)],
@@ -324,18 +324,6 @@ def _about_deadline(subject: Subject, runner: Runner) -> list[str]:
     if subject.reward is None or runner.has_deadline:
         return []
     return [IN_PROCESS.format(name=f"a part of {subject.name}")]
-
-
-def _latency(scoring: Scoring) -> Latency | None:
-    if not scoring.seconds:
-        return None
-    ordered = sorted(scoring.seconds)
-    return Latency(
-        median=median(ordered),
-        p99=ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
-        worst=ordered[-1],
-        worst_completion=scoring.slowest[1],
-    )
 
 
 def failed(name: str, error: TruewardError) -> Audit:

@@ -26,7 +26,7 @@ from trueward.rewards.foreign import Leaf, alias, demands_of, wrap
 from trueward.rewards.image_functions import encoded
 from trueward.rewards.runner import InProcess, Runner
 from trueward.rewards.runner.batches import run_in_batches
-from trueward.rewards.runner.types import Item
+from trueward.rewards.runner.types import Item, Outcome
 from trueward.rewards.transforms.parts import with_raw
 from trueward.status import Status
 
@@ -164,16 +164,21 @@ class Foreign(Reward):
         return self.address is not None
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
-        """One part with one value per rollout."""
-        prompts, completions = self._given(rollouts)
+        """One part with one value per rollout. An image that holds NaN or infinity is not asked about."""
+        prompts, completions, sound = self._given(rollouts)
         reference: Sequence[Mapping[str, Any]] = rollouts.reference or [{}] * len(rollouts)
+        asked = [row for row, fine in enumerate(sound) if fine]
         items = []
-        for prompt, completion, columns in zip(prompts, completions, reference, strict=True):
+        for row in asked:
+            columns = reference[row]
             found = alias(self.leaf.needs, columns)
             extra = {wanted: columns[present] for wanted, present in found.items()}
-            items.append(Item(prompt, completion, {**columns, **extra}))
+            items.append(Item(prompts[row], completions[row], {**columns, **extra}))
         size = demands_of(self.leaf).batch
-        outcomes = run_in_batches(self.runner, self.address or self.leaf.name, items, size).outcomes
+        answers = run_in_batches(self.runner, self.address or self.leaf.name, items, size).outcomes
+        outcomes = [Outcome(None, Status.NOT_FINITE, "the image holds NaN or infinity")] * len(sound)
+        for row, outcome in zip(asked, answers, strict=True):
+            outcomes[row] = outcome
         values = np.array([np.nan if o.value is None else o.value for o in outcomes], dtype=np.float64)
         part = Part(
             values,
@@ -184,23 +189,24 @@ class Foreign(Reward):
         )
         return Scores({self.name: part})
 
-    def _given(self, rollouts: Rollouts) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Prompts and completions, which are images for a reward of images.
+    def _given(self, rollouts: Rollouts) -> tuple[Sequence[Any], Sequence[Any], Sequence[bool]]:
+        """Prompts, completions (images for a reward of images), and which of these there really are.
 
         Raises:
             RewardError: it scores the other kind.
         """
         content = rollouts.content
         if self.leaf.kind == "image":
-            from trueward.rewards.images import content_of, images_of, pil_images
+            from trueward.rewards.images import content_of, finite, images_of, pil_images
 
             made = content_of(rollouts, self.name)
             images = pil_images(images_of(made))
             here = isinstance(self.runner, InProcess)
-            return made.prompts, images if here else [encoded(image) for image in images]
+            shown = images if here else [encoded(image) for image in images]
+            return made.prompts, shown, finite(made).tolist()
         if not isinstance(content, Text):
             raise RewardError(f"{self.name} scores text; the rollouts hold {type(content).__name__}")
-        return content.prompts, content.completions
+        return content.prompts, content.completions, [True] * len(content)
 
 
 def as_reward(reward: Any, *, low: float | None = None, high: float | None = None) -> Reward:

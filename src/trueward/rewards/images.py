@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from trueward.batch import Denoising, Rollouts
 from trueward.errors import RewardError
@@ -59,14 +59,24 @@ def content_of(rollouts: Rollouts, name: str) -> Denoising:
     return rollouts.content
 
 
+def finite(content: Denoising) -> Bool[np.ndarray, " n"]:
+    """True on images of numbers: clamping would turn NaN and infinity into ordinary pixels, which nobody made."""
+    made = _array(content.final)
+    sound: np.ndarray = np.isfinite(made).all(axis=tuple(range(1, made.ndim)))
+    return sound
+
+
+def _array(made: Any) -> Float[np.ndarray, "n *sample"]:
+    return np.asarray(made.detach().float().cpu() if hasattr(made, "detach") else made, dtype=np.float32)
+
+
 def images_of(content: Denoising) -> Float[np.ndarray, "n c h w"]:
     """The images as arrays in [0, 1]: (x + 1) / 2, clamped as every image file clamps them.
 
     Raises:
         RewardError: what was made is no batch of images [N, C, H, W] with 1, 3 or 4 channels.
     """
-    made = content.final
-    made = np.asarray(made.detach().float().cpu() if hasattr(made, "detach") else made, dtype=np.float32)
+    made = _array(content.final)
     if made.ndim != 4 or made.shape[1] not in (1, 3, 4):
         raise RewardError(
             f"images need the shape [N, C, H, W] with 1, 3 or 4 channels; got {made.shape}. Latents need "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +21,10 @@ from trueward.audit.control.told import (
     finding_of,
     policies_row,
 )
+from trueward.audit.latency import latency_of
 from trueward.errors import RewardError
 from trueward.measures.paired import Interval, paired_interval
-from trueward.report.document import Audit, ControlCurve, ControlRun, FamilyRow, Finding, Latency
+from trueward.report.document import Audit, ControlCurve, ControlRun, FamilyRow, Finding
 from trueward.report.wording import counted, percent
 from trueward.rewards.control import ControlReward
 from trueward.status import Status
@@ -77,7 +77,7 @@ def document(
         seconds=seconds,
         deterministic=_deterministic(stage.reward, changed),
         statuses=_statuses(stage.reward),
-        latency=_latency(stage.reward),
+        latency=latency_of(stage.reward.seconds),
         families=_families(stage, judged, changed, settings),
         findings=findings,
         notes=notes(stage, pool, judged, settings) if pool is not None and judged is not None else [],
@@ -181,18 +181,6 @@ def _gap(pool: Pool) -> Interval | None:
 def _statuses(scoring: Scoring) -> dict[str, int]:
     counts = {Status.OK.value: scoring.steps - scoring.failed, Status.RAISED.value: scoring.failed}
     return {name: count for name, count in counts.items() if count}
-
-
-def _latency(scoring: Scoring) -> Latency | None:
-    if not scoring.seconds:
-        return None
-    ordered = sorted(scoring.seconds)
-    return Latency(
-        median=median(ordered),
-        p99=ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
-        worst=ordered[-1],
-        worst_completion="",
-    )
 
 
 def _families(

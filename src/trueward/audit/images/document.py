@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,6 @@ from trueward.audit.images.growing import GROWTH
 from trueward.audit.images.notes import notes
 from trueward.audit.images.perturbations import FAMILIES
 from trueward.audit.images.record import run_of, why_untested
-from trueward.audit.images.scoring import Scoring
 from trueward.audit.images.told import (
     EVERYWHERE,
     OTHER_PROMPT,
@@ -27,12 +25,12 @@ from trueward.audit.images.told import (
     growth_finding,
     prompt_findings,
 )
+from trueward.audit.latency import latency_of
 from trueward.report.document import (
     Audit,
     FamilyRow,
     Finding,
     ImageSheet,
-    Latency,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def document(
         seconds=seconds,
         deterministic=not (evidence.unstable is not None and evidence.unstable.random),
         statuses=dict(evidence.scoring.statuses),
-        latency=_latency(evidence.scoring),
+        latency=latency_of(evidence.scoring.seconds),
         families=_families(evidence),
         findings=list(findings),
         notes=notes(evidence.told, evidence.prompted, evidence.ledger, evidence.growth, holdout),
@@ -121,18 +119,6 @@ def _header(evidence: Evidence) -> list[str]:
     if missing:
         said.append(f"{missing:,} of {len(evidence.own):,} images have no score; they leave the statistics")
     return said
-
-
-def _latency(scoring: Scoring) -> Latency | None:
-    if not scoring.seconds:
-        return None
-    ordered = sorted(scoring.seconds)
-    return Latency(
-        median=median(ordered),
-        p99=ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
-        worst=ordered[-1],
-        worst_completion="",
-    )
 
 
 def _families(evidence: Evidence) -> list[FamilyRow]:

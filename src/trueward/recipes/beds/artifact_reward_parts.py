@@ -25,7 +25,7 @@ from trueward.evidence.run import Run
 from trueward.policies.flow.kernels import time_grid
 from trueward.policies.flow.sampling import sample
 from trueward.rewards.base import Reward
-from trueward.rewards.images import content_of, images_of
+from trueward.rewards.images import content_of, finite, images_of
 from trueward.rewards.models.ensemble import Ensemble
 from trueward.rewards.models.images.artefact import ArtefactJudge, ArtefactScorer, Classified
 from trueward.rewards.models.images.classifier import ClassifierSettings, ImageClassifier, fit_classifier
@@ -64,9 +64,9 @@ class Looks(Reward):
 
     def score(self, rollouts: Rollouts, context: Context) -> Scores:
         """One part with one value per image."""
-        images = images_of(content_of(rollouts, self.name))
-        values = np.asarray(self.function(2 * images - 1), dtype=np.float64)
-        fine = np.isfinite(values)
+        content = content_of(rollouts, self.name)
+        values = np.asarray(self.function(2 * images_of(content) - 1), dtype=np.float64)
+        fine = finite(content) & np.isfinite(values)
         status = [Status.OK if one else Status.NOT_FINITE for one in fine]
         return Scores({self.name: Part(np.where(fine, values, np.nan), status, low=0.0, high=1.0)})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +23,7 @@ from trueward.policies.flow.base import (
     noised,
     velocity_target,
 )
-from trueward.training.flow.update import FlowHook
+from trueward.training.flow.update import FlowHook, frozen_copy
 from trueward.training.hooks import StopRun
 from trueward.training.seeds import torch_stream
 
@@ -83,7 +82,7 @@ class EarlyStopping(FlowHook):
         decay = get_ema_multi_avg_fn(ema or 0.0)  # type: ignore[no-untyped-call]
         self._average = AveragedModel(policy, multi_avg_fn=decay)
         self._average.update_parameters(policy)
-        self.best = copy.deepcopy(policy).requires_grad_(False).eval()
+        self.best = frozen_copy(policy)
         self._smallest, self._looks = math.inf, 0
 
     @torch.no_grad()

@@ -6,7 +6,6 @@ through the policy, with the steps folded into the batch.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from trueward.training import checkpoint
 from trueward.training.flow.online_loss import Credit, Learnt, learn
 from trueward.training.flow.online_settings import OnlineSettings
 from trueward.training.flow.settings import FlowSettings
-from trueward.training.flow.update import FlowUpdate, Losses
+from trueward.training.flow.update import FlowUpdate, Losses, frozen_copy
 
 __all__ = ["OnlineSettings", "OnlineUpdate"]
 
@@ -94,7 +93,7 @@ class OnlineUpdate(FlowUpdate):
         """Keeps the first weights as reference where one is needed and none was given."""
         self._total_steps = settings.steps
         if self.settings.kl > 0 and self.reference is None:
-            self.reference = copy.deepcopy(policy).eval().requires_grad_(False)
+            self.reference = frozen_copy(policy)
 
     @property
     def seen(self) -> tuple[Rollouts, Scores] | None:

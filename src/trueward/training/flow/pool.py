@@ -93,7 +93,7 @@ class Pool:
         table[self.prompt[order], place] = order
         return table
 
-    @property
+    @cached_property
     def best_of_n(self) -> float:
         """Mean over the prompts of the reward of the best image: about what learning from this pool can reach."""
         return float(np.mean(self.rewards[self.best()[0]]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -27,7 +26,7 @@ from trueward.policies.flow.base import (
 )
 from trueward.policies.flow.sampling import starting_noise
 from trueward.training.flow.settings import FlowSettings
-from trueward.training.flow.update import FlowUpdate, Losses
+from trueward.training.flow.update import FlowUpdate, Losses, frozen_copy
 
 Error = Literal["velocity", "noise"]
 
@@ -183,8 +182,3 @@ class PairsUpdate(FlowUpdate):
     def identity(self) -> Mapping[str, Any]:
         """Settings and number of pairs."""
         return {"pairs": len(self.winners), **asdict(self.settings)}
-
-
-def frozen_copy(policy: nn.Module) -> nn.Module:
-    """A copy that learns nothing: a reference."""
-    return copy.deepcopy(policy).requires_grad_(False).eval()

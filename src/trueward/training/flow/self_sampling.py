@@ -14,9 +14,9 @@ from trueward.errors import TrainingError
 from trueward.policies.flow.base import Condition, condition_length, condition_rows
 from trueward.policies.flow.kernels import time_grid
 from trueward.policies.flow.sampling import sample
-from trueward.training.flow.preference import PreferenceSettings, frozen_copy, preference_loss
+from trueward.training.flow.preference import PreferenceSettings, preference_loss
 from trueward.training.flow.settings import FlowSettings
-from trueward.training.flow.update import FlowUpdate, Losses
+from trueward.training.flow.update import FlowUpdate, Losses, frozen_copy
 
 Reference = Literal["uniform", "latest", "first"]
 

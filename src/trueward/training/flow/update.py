@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ from trueward.batch import Context, Rollouts, Scores
 from trueward.training.flow.settings import FlowSettings
 
 Losses = Iterator[tuple[Float[Tensor, ""], Mapping[str, Any]]]
+
+
+def frozen_copy(policy: nn.Module) -> nn.Module:
+    """A copy that learns nothing: a reference, or what is kept of a policy."""
+    return copy.deepcopy(policy).requires_grad_(False).eval()
 
 
 class FlowUpdate(abc.ABC):

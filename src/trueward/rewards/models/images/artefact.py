@@ -29,7 +29,7 @@ from torch import nn
 from trueward.batch import Context, Part, Rollouts, Scores
 from trueward.errors import RewardError, Unavailable
 from trueward.rewards.base import Reward
-from trueward.rewards.images import content_of, images_of, pil_images
+from trueward.rewards.images import content_of, finite, images_of, pil_images
 from trueward.rewards.models.images.classifier import ClassifierSettings, ImageClassifier, fit_classifier
 from trueward.rewards.models.prompt_search import Critic, Judge, SearchResult, SearchSettings, prompt_search
 from trueward.rewards.runner import Runner
@@ -134,7 +134,7 @@ class ArtefactJudge(Reward):
         """
         content = content_of(rollouts, self.name)
         images = images_of(content)
-        sound = _finite(content.final)
+        sound = finite(content)
         try:
             values, why = self.clean(np.where(sound[:, None, None, None], images, 0.0)), Status.ABSTAINED
         except Unavailable:
@@ -312,12 +312,6 @@ def _checked(images: Any, labels: Any) -> tuple[Float[np.ndarray, "n c h w"], In
         )
     # As image files hold them, so that what is saved is what was learnt from.
     return np.rint(np.clip(seen, 0.0, 1.0) * 255).astype(np.float32) / 255, told.astype(np.int64)
-
-
-def _finite(made: Any) -> np.ndarray:
-    """True on images without NaN and infinity: clamping would turn these into ordinary pixels, which nobody made."""
-    found: np.ndarray = torch.as_tensor(made).isfinite().flatten(1).all(dim=1).cpu().numpy()
-    return found
 
 
 def _packed(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from trueward.batch import Context, Denoising, Part, Rollouts, Scores
+from trueward.batch import Context, Part, Rollouts, Scores
 from trueward.errors import RewardError
 from trueward.policies.flow.base import noised
 from trueward.rewards.base import Reward
+from trueward.rewards.images import content_of, finite
 from trueward.rewards.runner import Runner
 from trueward.status import Status
 
@@ -184,16 +185,13 @@ class Readability(Reward):
         Raises:
             RewardError: the rollouts hold no images, or a prompt is no number of a class.
         """
-        content = rollouts.content
-        if not isinstance(content, Denoising):
-            raise RewardError(f"{self.name} scores images; the rollouts hold {type(content).__name__}")
+        content = content_of(rollouts, self.name)
         images = torch.as_tensor(content.final, dtype=torch.float32)
         with torch.no_grad():
             classes = self.classifier(images[:1]).shape[1] if len(images) else 0
             labels = torch.tensor([class_of(prompt, classes) for prompt in content.prompts], device=images.device)
             values = self.value(images, labels.long()).double().cpu().numpy() if len(images) else np.empty(0)
-        # Clamping turns an infinite pixel into an ordinary one, which nobody made.
-        sound = images.isfinite().flatten(1).all(dim=1).cpu().numpy() & np.isfinite(values)
+        sound = finite(content) & np.isfinite(values)
         status = [Status.OK if one else Status.NOT_FINITE for one in sound]
         low, high = (0.0, 1.0) if self.kind == "prob" else (None, None)
         return Scores({self.name: Part(np.where(sound, values, np.nan), status, low=low, high=high)})
